@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What was asked, and what came back: the user's side of bind() and connect().
+ *
+ * inet_bind() tells whether a number was asked for, and the errno of a refusal,
+ * also of one that never reached the allocator (EACCES).  For UDP it also tells
+ * bind(0) from the autobind of connect() and of the first send, which look the
+ * same to the allocator.  Addresses are read from the kernel's own copy, never
+ * from user memory.
+ */
+#ifndef PORTLIFE_BPF_INTENT_H
+#define PORTLIFE_BPF_INTENT_H
+
+#define LINUX_EAGAIN		11
+#define LINUX_EACCES		13
+#define LINUX_EADDRINUSE	98
+#define LINUX_EADDRNOTAVAIL	99
+
+static __always_inline void intent_read(struct intent *in, struct sockaddr *sa)
+{
+	struct sockaddr_in6 *sa6 = (void *)sa;
+	struct sockaddr_in *sa4 = (void *)sa;
+
+	in->family = BPF_CORE_READ(sa, sa_family);
+	if (in->family == AF_INET6) {
+		in->port = __builtin_bswap16(BPF_CORE_READ(sa6, sin6_port));
+		bpf_core_read(in->addr, sizeof(in->addr), &sa6->sin6_addr);
+	} else {
+		in->port = __builtin_bswap16(BPF_CORE_READ(sa4, sin_port));
+		in->addr[0] = BPF_CORE_READ(sa4, sin_addr.s_addr);
+	}
+}
+
+/* What `current` asks for. */
+static __always_inline void intent_put(const struct intent *in)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+
+	if (bpf_map_update_elem(&intents, &who, in, BPF_ANY))
+		count(PL_STAT_INTENT);
+}
+
+static __always_inline void intent_set(struct sock *sk, __u8 kind, struct sockaddr *sa)
+{
+	struct intent in = { .sk = (__u64)sk, .kind = kind };
+
+	intent_read(&in, sa);
+	intent_put(&in);
+}
+
+/* Takes the intent of `current` for `sk` out of the table; false: there is none. */
+static __always_inline bool intent_take(struct sock *sk, struct intent *in)
+{
+	__u64 who = bpf_get_current_pid_tgid();
+	struct intent *found = bpf_map_lookup_elem(&intents, &who);
+
+	if (!found)
+		return false;
+	__builtin_memcpy(in, found, sizeof(*in));
+	bpf_map_delete_elem(&intents, &who);
+	return in->sk == (__u64)sk;
+}
+
+static __always_inline int errno_ix(int err)
+{
+	switch (err) {
+	case LINUX_EADDRINUSE:
+		return PL_IX_EADDRINUSE;
+	case LINUX_EADDRNOTAVAIL:
+		return PL_IX_EADDRNOTAVAIL;
+	case LINUX_EACCES:
+		return PL_IX_EACCES;
+	case LINUX_EAGAIN:
+		return PL_IX_EAGAIN;
+	}
+	return -1;
+}
+
+#define FAIL_ERR	16
+#define FAIL_TOLD	(1ULL << 32)
+#define FAIL_FAMILY	40
+#define FAIL_PORT	48
+
+/* `what`: protocol, kind << 8, errno << FAIL_ERR; with FAIL_TOLD what was asked for; see intent_failed(). */
+__noinline int intent_refused(__u64 sk, __u64 what, __u64 addr, __u64 addr_high)
+{
+	__u8 proto = what, kind = what >> 8, family = what >> FAIL_FAMILY;
+	bool named = (what & FAIL_TOLD) && (kind == PL_KIND_BIND || kind == PL_KIND_BIND0);
+	__u16 err = what >> FAIL_ERR, port = what >> FAIL_PORT;
+	struct pl_lease l = { .kind = kind };
+	struct sock_head head;
+	int e = errno_ix(err);
+
+	if (e < 0)
+		return 0;
+	sock_look(&head, (struct sock *)sk);
+	sock_fill_port(&l, &head, proto, named ? port : HEAD(&head, skc_num));
+	if (kind != PL_KIND_BIND)
+		l.flags |= PL_F_CHOSEN;
+	if (named && family == l.family) {
+		sock_unpack(l.laddr, addr, addr_high);
+	} else if (!named && (what & FAIL_TOLD) && !l.rport) {
+		l.rport = port;
+		sock_unpack(l.raddr, addr, addr_high);
+	}
+	l.cancelled = compat_sock_range((void *)sk);
+	owner_fill_current(&l, (struct sock *)sk, &head);
+	l.start = bpf_ktime_get_boot_ns();
+	l.id = lease_id(l.start);
+	count(PL_STAT_FAIL(proto_ix(proto), e));
+	total(l.netns, PL_TOTAL_FAIL, proto_ix(proto));
+	emit(&l, PL_REC_FAIL, l.start, 0, err);
+	return 0;
+}
+
+/*
+ * `current` got no port.  `in`: what it asked for, may be NULL; its port 0: any.
+ * Errnos that are no refusals of a port are passed over.
+ */
+static __always_inline void intent_failed(struct sock *sk, __u8 proto, __u8 kind, int err, const struct intent *in)
+{
+	__u64 what = proto | kind << 8 | (__u64)(err & 0xffff) << FAIL_ERR;
+
+	if (in)
+		intent_refused((__u64)sk, what | FAIL_TOLD | (__u64)(in->family & 0xff) << FAIL_FAMILY | (__u64)in->port << FAIL_PORT,
+			       sock_pack(in->addr), sock_pack(in->addr + 2));
+	else
+		intent_refused((__u64)sk, what, 0, 0);
+}
+
+/* bind() came back with `ret`. */
+static __always_inline void intent_bind_done(struct sock *sk, struct sockaddr *sa, int ret)
+{
+	__u8 proto = sock_port_proto(sk);
+	struct intent in = {};
+
+	if (!ret || !proto)
+		return;
+	intent_take(sk, &in);	/* refused before the allocator took it */
+	intent_read(&in, sa);
+	intent_failed(sk, proto, in.port ? PL_KIND_BIND : PL_KIND_BIND0, -ret, &in);
+}
+
+/* inet_csk_get_port(): bind, listen, and the second call that listen makes for a bound socket. */
+static __always_inline void on_tcp_get_port(struct sock *sk, __u16 snum, int ret)
+{
+	bool listening = BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN;
+	__u8 kind = snum ? PL_KIND_BIND : listening ? PL_KIND_LISTEN : PL_KIND_BIND0;
+
+	if (sock_port_proto(sk) != IPPROTO_TCP)
+		return;
+	if (!ret)
+		lease_alloc(sk, IPPROTO_TCP, kind, false, NULL);
+	else if (listening)	/* 5.10 returns 1; a refused bind is told by inet_bind */
+		intent_failed(sk, IPPROTO_TCP, PL_KIND_LISTEN, LINUX_EADDRINUSE, NULL);
+}
+
+/* inet_hash_connect(), inet6_hash_connect(). */
+static __always_inline void on_tcp_connect(struct sock *sk, int ret)
+{
+	if (sock_port_proto(sk) != IPPROTO_TCP)
+		return;
+	if (!ret)
+		lease_alloc(sk, IPPROTO_TCP, PL_KIND_CONNECT, false, NULL);
+	else
+		intent_failed(sk, IPPROTO_TCP, PL_KIND_CONNECT, -ret, NULL);
+}
+
+/* udp_lib_get_port(): bind, or the autobind of connect or of the first send. */
+static __always_inline void on_udp_get_port(struct sock *sk, __u16 snum, int ret)
+{
+	__u8 proto = sock_port_proto(sk);
+	struct intent in = {};
+	bool told = intent_take(sk, &in);
+	__u8 kind = PL_KIND_SEND;
+
+	if (!sock_is_udp(proto))
+		return;
+	if (told && in.kind == PL_KIND_CONNECT)
+		kind = PL_KIND_CONNECT;
+	else if (snum || told)
+		kind = snum ? PL_KIND_BIND : PL_KIND_BIND0;
+	if (!ret)
+		lease_alloc(sk, proto, kind, true, kind == PL_KIND_CONNECT ? &in : NULL);
+	else if (kind == PL_KIND_CONNECT || kind == PL_KIND_SEND)
+		intent_failed(sk, proto, kind, LINUX_EAGAIN, told ? &in : NULL);
+}
+
+/* inet_bind(), before: only UDP needs to remember that it was a bind. */
+static __always_inline void on_bind_enter(struct sock *sk, struct sockaddr *sa)
+{
+	if (sock_is_udp(sock_port_proto(sk)))
+		intent_set(sk, PL_KIND_BIND, sa);
+}
+
+/* inet_dgram_connect(), before: the destination, and that an autobind would be connect's. */
+static __always_inline void on_udp_connect_enter(struct sock *sk, struct sockaddr *sa)
+{
+	if (sock_is_udp(sock_port_proto(sk)) && !sock_num(sk))
+		intent_set(sk, PL_KIND_CONNECT, sa);
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Who asked: read from `current`, and only in hooks that run in the asking
+ * task's context.  Read from the task by hand rather than by helpers, since the
+ * helpers differ between program types and the fields do not.  Executable and
+ * cgroup: by id in the lease, by name once in the ring.
+ */
+#ifndef PORTLIFE_BPF_OWNER_H
+#define PORTLIFE_BPF_OWNER_H
+
+#define PF_KTHREAD 0x00200000
+
+/*
+ * pid .. group_leader are neighbours in struct task_struct, on every kernel
+ * since long before the oldest that portlife runs on: one read instead of four,
+ * into the room of a socket's head, for stack is scarce.  The verifier holds the
+ * offsets against the size.
+ */
+#define TASK_IDS 80
+
+/* The distance is kept apart from the pointer: the verifier lets nothing be subtracted from one. */
+#define TASK_ID(room, field)                                                                              \
+	({                                                                                                \
+		__u64 at = bpf_core_field_offset(struct task_struct, field) - bpf_core_field_offset(struct task_struct, pid); \
+		barrier_var(at);                                                                          \
+		*(typeof(((struct task_struct *)0)->field) *)((char *)(room) + at);                         \
+	})
+
+static __always_inline void owner_read_ids(struct pl_lease *l, struct task_struct *t, void *room)
+{
+	struct task_struct *parent, *leader;
+
+	bpf_core_read(room, TASK_IDS, &t->pid);
+	l->tid = TASK_ID(room, pid);
+	l->tgid = TASK_ID(room, tgid);
+	parent = TASK_ID(room, real_parent);
+	leader = TASK_ID(room, group_leader);
+	l->ppid = BPF_CORE_READ(parent, tgid);
+	l->proc_start = BPF_CORE_READ(leader, start_boottime);
+}
+
+static __always_inline void owner_fill_task(struct pl_lease *l, struct task_struct *t, void *room)
+{
+	struct cgroup *cgroup = BPF_CORE_READ(t, cgroups, dfl_cgrp);
+	struct file *exe = BPF_CORE_READ(t, mm, exe_file);
+
+	owner_read_ids(l, t, room);
+	l->uid = BPF_CORE_READ(t, cred, uid.val);
+	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), &t->comm);
+	if (exe)
+		l->exe = BPF_CORE_READ(exe, f_inode, i_ino);
+	l->cgroup = BPF_CORE_READ(cgroup, kn, id);
+	if (!path_recent(l))
+		path_tell_origin(l, exe, cgroup);
+}
+
+static __always_inline void owner_copy(struct pl_lease *to, const struct pl_lease *from)
+{
+	to->proc_start = from->proc_start;
+	to->exe = from->exe;
+	to->cgroup = from->cgroup;
+	to->tgid = from->tgid;
+	to->tid = from->tid;
+	to->ppid = from->ppid;
+	to->uid = from->uid;
+	__builtin_memcpy(to->comm, from->comm, sizeof(to->comm));
+}
+
+/* The connection that an MPTCP subflow belongs to, or 0. */
+static __always_inline __u64 owner_msk(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = (void *)sk;
+	struct tcp_sock *tp = (void *)sk;
+	struct mptcp_subflow_context *ctx;
+
+	if (!bpf_core_type_exists(struct mptcp_subflow_context) || !bpf_core_field_exists(tp->is_mptcp))
+		return 0;
+	if (!BPF_CORE_READ_BITFIELD_PROBED(tp, is_mptcp))
+		return 0;
+	ctx = BPF_CORE_READ(icsk, icsk_ulp_data);
+	return ctx ? (__u64)BPF_CORE_READ(ctx, conn) : 0;
+}
+
+static __always_inline bool owner_from_msk(struct pl_lease *l, __u64 msk)
+{
+	struct pl_lease *first = bpf_map_lookup_elem(&msks, &msk);
+
+	if (!first)
+		return false;
+	owner_copy(l, first);
+	l->owner_src = PL_OWNER_MSK;
+	return true;
+}
+
+/* `current` asked for the port of `sk`.  `room` is overwritten. */
+static __always_inline void owner_fill_current(struct pl_lease *l, struct sock *sk, void *room)
+{
+	struct task_struct *t = (void *)bpf_get_current_task();
+	__u64 msk = l->proto == IPPROTO_TCP ? owner_msk(sk) : 0;
+
+	if (msk && (BPF_CORE_READ(t, flags) & PF_KTHREAD) && owner_from_msk(l, msk))
+		return;
+	owner_fill_task(l, t, room);
+	l->owner_src = PL_OWNER_PROCESS;
+	if (msk)
+		bpf_map_update_elem(&msks, &msk, l, BPF_ANY);
+	else if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+		l->owner_src = PL_OWNER_KERNEL;
+}
+
+#endif

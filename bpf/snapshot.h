@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is held already, and what is held no more.
+ *
+ * The hooks are attached first, then these iterators put on record what the
+ * hooks could not see begin; an entry that a hook made in between is left as it
+ * is, so nothing is missed and nothing counted twice.  Records go to the reader
+ * through the iterator, not through the ring, which they could overflow.
+ *
+ * A release may slip between reading a socket and recording it.  i_check looks
+ * at every entry again and ends those whose socket no longer has that port; it
+ * also finds the few ends that tier C's hooks do not see.
+ */
+
+#define SNAP_CANCEL_NS 1000000000ULL
+
+/* A listener's child outside the ephemeral range is out of scope; anything bound or listening is not. */
+static __always_inline bool snap_in_scope(struct sock *sk, __u8 state, bool in_range)
+{
+	if (cfg_scope_all || in_range || state == TCP_LISTEN)
+		return true;
+	return state != TCP_TIME_WAIT && sock_port_locked(sk);
+}
+
+/* What is written for one socket: both, or the first alone. */
+struct snap_out {
+	struct pl_rec rec;
+	struct pl_sock_rec more;
+};
+
+/* What only someone who asks about one port wants to know. */
+static __always_inline void snap_details(struct pl_sock_rec *r, struct sock *sk, const struct pl_lease *l)
+{
+	r->hdr.ts = l->start;
+	r->hdr.size = sizeof(*r);
+	r->hdr.kind = PL_REC_SOCK;
+	r->lease = l->id;
+	r->dev = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	if (l->state == TCP_TIME_WAIT) {
+		r->tw_expires = BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_timer.expires);
+		r->jiffies = bpf_jiffies64();
+	} else {
+		r->uid = BPF_CORE_READ(sk, sk_uid.val);
+	}
+}
+
+/* As above, for what fits the lease. */
+static __always_inline __u8 snap_sock_bits(struct sock *sk, __u8 state)
+{
+	__u8 locks, bits = 0;
+
+	if (state == TCP_TIME_WAIT)
+		return 0;
+	locks = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
+	if (locks & SOCK_BINDPORT_LOCK)
+		bits |= PL_S_LOCKED;
+	if (locks & SOCK_CONNECT_BIND)
+		bits |= PL_S_CONNECT;
+	if (BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD_BIT))
+		bits |= PL_S_ORPHAN;
+	else if (!BPF_CORE_READ(sk, sk_socket))
+		bits |= PL_S_QUEUED;
+	return bits;
+}
+
+static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, struct snap_out *out)
+{
+	__u32 size = cfg_details ? sizeof(struct snap_out) : sizeof(struct pl_rec);
+	struct pl_lease *l = &out->rec.lease;
+	__u64 key = (__u64)sk;
+
+	l->start = bpf_ktime_get_boot_ns();
+	l->id = lease_id(l->start);
+	l->flags |= PL_F_SNAPSHOT;
+	if (bpf_map_lookup_elem(&holders, &key))
+		return;
+	/* The chunk is full: this write makes the kernel end it and come back to the same object with the next. */
+	if (BPF_CORE_READ(seq, count) + size >= BPF_CORE_READ(seq, size)) {
+		bpf_seq_write(seq, out, size);
+		return;
+	}
+	if (lease_put(key, l, snapshot_again))
+		return;
+	count(PL_STAT_OPEN);
+	total(l->netns, PL_TOTAL_OPEN, proto_ix(l->proto));
+	if (cfg_details) {
+		l->sock |= snap_sock_bits(sk, l->state);
+		snap_details(&out->more, sk, l);
+	}
+	out->rec.hdr.ts = l->start;
+	out->rec.hdr.size = sizeof(out->rec);
+	out->rec.hdr.kind = PL_REC_OPEN;
+	bpf_seq_write(seq, out, size);
+}
+
+static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, __u8 proto, struct task_struct *t)
+{
+	struct snap_out out = {};
+	struct pl_lease *l = &out.rec.lease;
+	struct sock_head head;
+	__u16 num;
+
+	sock_look(&head, sk);
+	num = HEAD(&head, skc_num);
+	if (!num || num < cfg_port_lo || num > cfg_port_hi)
+		return;
+	l->state = HEAD(&head, skc_state);
+	sock_fill(l, &head, proto);
+	if (proto == IPPROTO_TCP && !snap_in_scope(sk, l->state, l->flags & PL_F_IN_RANGE))
+		return;
+	if (l->state == TCP_TIME_WAIT)
+		l->flags |= PL_F_TIME_WAIT;
+	else if (l->state == TCP_LISTEN)
+		l->flags |= PL_F_LISTEN;
+	/* A connected TCP socket may also have inherited its number: there the origin stays open. */
+	if ((sock_is_udp(proto) || l->state == TCP_LISTEN) && !sock_port_locked(sk))
+		l->flags |= PL_F_CHOSEN;
+	if (t) {
+		owner_fill_task(l, t, &head);
+		l->owner_src = PL_OWNER_SNAPSHOT;
+	} else if (l->state != TCP_TIME_WAIT && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
+		l->owner_src = PL_OWNER_KERNEL;
+	}
+	snap_put(seq, sk, &out);
+}
+
+SEC("iter/task_file")
+int i_task_file(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct file *file = ctx->file;
+	struct sock *sk;
+	__u8 proto;
+
+	if (!t || !file)
+		return 0;
+	sk = file_sock(file);
+	if (!sk)
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock)) {
+		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
+		if (!sk)
+			return 0;
+	}
+	proto = sock_port_proto(sk);
+	if (proto)
+		snap_sock(ctx->meta->seq, sk, proto, t);
+	return 0;
+}
+
+SEC("iter/tcp")
+int i_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->sk_common;
+
+	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_NEW_SYN_RECV)
+		return 0;
+	snap_sock(ctx->meta->seq, sk, IPPROTO_TCP, NULL);
+	return 0;
+}
+
+SEC("iter/udp")
+int i_udp(struct bpf_iter__udp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->udp_sk;
+	__u8 proto;
+
+	if (!sk)
+		return 0;
+	proto = sock_port_proto(sk);
+	if (proto)
+		snap_sock(ctx->meta->seq, sk, proto, NULL);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int i_check(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct pl_lease *held = ctx->value;
+	__u64 *key = ctx->key;
+	__u64 addr;
+
+	if (!key || !held)
+		return 0;
+	addr = *key;
+	/* Stopped at the very moment of its expiry: neither the expiry nor a second look follows. */
+	if (held->cancelled && bpf_ktime_get_boot_ns() - held->cancelled > SNAP_CANCEL_NS) {
+		lease_end(addr, PL_REASON_TIME_WAIT, held->cancelled);
+		return 0;
+	}
+	if (sock_num((struct sock *)addr) == held->lport &&
+	    BPF_CORE_READ((struct sock *)addr, __sk_common.skc_net.net, ns.inum) == held->netns)
+		return 0;
+	lease_drop_stale(addr);
+	return 0;
+}
+
+/* Tier C: UDP connects through io_uring, which no system call's return resolved. */
+SEC("iter/bpf_map_elem")
+int i_pending(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u64 *key = ctx->key;
+	__u64 addr;
+
+	if (!key)
+		return 0;
+	addr = *key;
+	if (sock_num((struct sock *)addr))
+		c_pending_done(addr, 0);
+	return 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a socket says of itself: protocol, number, addresses, namespace, range.
+ *
+ * skc_num is the truth; inet_sport is for display and goes stale after release.
+ * struct inet_timewait_sock begins with the same struct sock_common, so these
+ * readers serve both.
+ */
+#ifndef PORTLIFE_BPF_SOCK_H
+#define PORTLIFE_BPF_SOCK_H
+
+#define SOCK_BINDPORT_LOCK	8
+#define SOCK_CONNECT_BIND	16	/* since 6.18 */
+#define SOCK_DEAD_BIT		0	/* enum sock_flags: SOCK_DEAD */
+#define SOCK_LINGER_BIT		4	/* enum sock_flags: SOCK_LINGER */
+#define LINUX_ECONNABORTED	103
+#define LINUX_ECONNRESET	104
+#define LINUX_ECONNREFUSED	111
+#define LINUX_EPIPE		32
+
+/*
+ * The front of a socket, where nearly all lies that an event tells: one read
+ * instead of ten.  The verifier holds each kernel's offsets against the size.
+ */
+struct sock_head {
+	__u64 words[12];
+};
+
+#define HEAD(head, field)                                                                                   \
+	(*(typeof(((struct sock_common *)0)->field) *)((char *)(head) + bpf_core_field_offset(struct sock_common, field)))
+
+static __always_inline void sock_look(struct sock_head *head, struct sock *sk)
+{
+	bpf_probe_read_kernel(head, sizeof(*head), sk);
+}
+
+static __always_inline __u16 sock_num(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_num);
+}
+
+/* The protocol, if it is one whose numbers are ports; else 0 (raw, ping, MPTCP itself). */
+static __always_inline __u8 sock_port_proto(struct sock *sk)
+{
+	__u16 proto = BPF_CORE_READ(sk, sk_protocol);
+
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE)
+		return proto;
+	return 0;
+}
+
+static __always_inline bool sock_is_udp(__u32 proto)
+{
+	return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;
+}
+
+static __always_inline bool sock_port_locked(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
+}
+
+static __always_inline bool sock_in_range(struct net *net, __u16 port)
+{
+	__u16 lo, hi;
+
+	compat_port_range(net, &lo, &hi);
+	return port >= lo && port <= hi;
+}
+
+static __always_inline struct net *sock_net(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net);
+}
+
+static __always_inline void sock_copy_v6(__u32 to[4], const struct in6_addr *from)
+{
+	const __u32 *words = (const void *)from;
+
+	to[0] = words[0];
+	to[1] = words[1];
+	to[2] = words[2];
+	to[3] = words[3];
+}
+
+/* Half an address as a number, and back. */
+static __always_inline __u64 sock_pack(const __u32 half[2])
+{
+	return half[0] | (__u64)half[1] << 32;
+}
+
+static __always_inline void sock_unpack(__u32 to[4], __u64 low, __u64 high)
+{
+	to[0] = low;
+	to[1] = low >> 32;
+	to[2] = high;
+	to[3] = high >> 32;
+}
+
+/* Remote end, where there is one: later binds and connects may have set it. */
+static __always_inline void sock_fill_remote(struct pl_lease *l, const struct sock_head *head)
+{
+	__u16 dport = __builtin_bswap16(HEAD(head, skc_dport));
+
+	if (!dport)
+		return;
+	l->rport = dport;
+	if (l->family == AF_INET6)
+		sock_copy_v6(l->raddr, &HEAD(head, skc_v6_daddr));
+	else
+		l->raddr[0] = HEAD(head, skc_daddr);
+}
+
+/* On release: what the lease was last, unless the kernel has wiped it already. */
+static __always_inline void sock_refresh(struct pl_lease *l, const struct sock_head *head)
+{
+	__u32 now[4] = {};
+
+	sock_fill_remote(l, head);
+	if (l->family == AF_INET6)
+		sock_copy_v6(now, &HEAD(head, skc_v6_rcv_saddr));
+	else
+		now[0] = HEAD(head, skc_rcv_saddr);
+	if (now[0] | now[1] | now[2] | now[3])
+		__builtin_memcpy(l->laddr, now, sizeof(now));
+}
+
+#define SOCK_OPTION(byte, field) \
+	((byte) << __CORE_RELO((struct sock_common *)0, field, LSHIFT_U64) >> __CORE_RELO((struct sock_common *)0, field, RSHIFT_U64))
+
+/* Three bit fields that share a byte; TIME_WAIT sockets have them too. */
+static __always_inline __u8 sock_options(const struct sock_head *head)
+{
+	__u64 byte = *((__u8 *)head + __CORE_RELO((struct sock_common *)0, skc_reuse, BYTE_OFFSET));
+	__u8 bits = PL_S_KNOWN;
+
+	if (SOCK_OPTION(byte, skc_reuse))
+		bits |= PL_S_REUSEADDR;
+	if (SOCK_OPTION(byte, skc_reuseport))
+		bits |= PL_S_REUSEPORT;
+	if (SOCK_OPTION(byte, skc_ipv6only))
+		bits |= PL_S_V6ONLY;
+	return bits;
+}
+
+/* Into a lease that is all zeros but for its kind and flags. */
+static __always_inline void sock_fill_port(struct pl_lease *l, const struct sock_head *head, __u8 proto, __u16 port)
+{
+	struct net *net = HEAD(head, skc_net.net);
+
+	l->proto = proto;
+	l->family = HEAD(head, skc_family);
+	l->lport = port;
+	l->netns = BPF_CORE_READ(net, ns.inum);
+	l->cookie = HEAD(head, skc_cookie.counter);
+	if (sock_in_range(net, port))
+		l->flags |= PL_F_IN_RANGE;
+	l->sock = sock_options(head);
+	sock_refresh(l, head);
+}
+
+static __always_inline void sock_fill(struct pl_lease *l, const struct sock_head *head, __u8 proto)
+{
+	sock_fill_port(l, head, proto, HEAD(head, skc_num));
+}
+
+/*
+ * Why a TCP socket gives its port back, at the moment when it does.  close(2)
+ * with SO_LINGER 0 resets before it sets sk_err, hence the look at the option;
+ * connect(AF_UNSPEC) is the one way out that has neither an error nor a shutdown.
+ */
+static __always_inline __u8 sock_reason(struct sock *sk, const struct sock_head *head)
+{
+	int err = BPF_CORE_READ(sk, sk_err);
+	__u8 state = HEAD(head, skc_state);
+	__u8 shut = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_shutdown);
+
+	if (err == LINUX_ECONNRESET || err == LINUX_ECONNREFUSED || err == LINUX_ECONNABORTED || err == LINUX_EPIPE)
+		return PL_REASON_RESET;
+	if (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2) {
+		if ((BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_LINGER_BIT)) && shut)
+			return BPF_CORE_READ(sk, sk_lingertime) ? PL_REASON_CLOSE : PL_REASON_RESET;
+		if (!shut)
+			return PL_REASON_DISCONNECT;
+	}
+	return PL_REASON_CLOSE;
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the loader tells the BPF programs between open and load (their cfg_*
+ * read-only data), and the defaults of the tables' sizes.  Data only.
+ */
+#ifndef PORTLIFE_CONFIG_H
+#define PORTLIFE_CONFIG_H
+
+#define PL_HOLDERS_DEFAULT	(1u << 18)	/* live leases; memory is taken as they come */
+#define PL_SHARED_MAX		(1u << 16)	/* leases held by a bound socket and in TIME_WAIT at once */
+#define PL_INTENTS_MAX		(1u << 16)	/* threads inside bind() or connect() */
+#define PL_PROCS_MAX		(1u << 14)	/* executables and cgroups already told */
+#define PL_TOTALS_MAX		512		/* network namespaces that are counted apart */
+#define PL_FLOODS_MAX		256		/* cgroups whose lost records are counted apart */
+#define PL_RING_DEFAULT		(8u << 20)
+#define PL_RING_MIN		(4u << 10)
+#define PL_RING_MAX		(1u << 30)
+
+#endif

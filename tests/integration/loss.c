@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The identity under loss: a recorder in this process, whose reader stands still
+ * (as under SIGSTOP) while a child in a namespace of its own takes and frees
+ * ports far beyond what the ring or the table holds.
+ *
+ *   loss [--tier a|b|c]
+ *
+ * Held to, to the last unit and for the whole host: beginnings, ends and
+ * refusals that the kernel counted = told + counted as lost.  Of the child's
+ * leases: what it still holds is told to begin, once, and by its true owner;
+ * nothing begins or ends twice; and in the end the list of what is held is the
+ * kernel's own.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "kern/recorder.h"
+
+#define HELD 150
+#define CHURN 4000
+#define RING_SMALL (64 * 1024)
+#define TABLE_SMALL 256
+#define HELD_MANY 1000
+
+static unsigned int passed, failed, skipped;
+
+__attribute__((format(printf, 3, 4)))
+static void check(bool good, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (good) {
+		printf("ok - %s\n", name);
+		passed++;
+		return;
+	}
+	printf("not ok - %s: ", name);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	failed++;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* --- the child that knows the truth ------------------------------------------- */
+
+struct load {
+	pid_t pid;
+	uint32_t netns;
+	int order, done;	/* pipes: a byte there begins the next step, one here ends it */
+};
+
+static int udp_bind(uint16_t port)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof(any)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void step(int order, int done)
+{
+	char c = 0;
+
+	if (write(done, &c, 1) != 1 || read(order, &c, 1) != 1)
+		_exit(1);
+}
+
+/* Holds `held` ports, then takes and frees CHURN, each tenth also refused; then frees all. */
+__attribute__((noreturn))
+static void load_main(int held, int order, int done)
+{
+	int fds[HELD_MANY];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	step(order, done);
+	for (int i = 0; i < held; i++)
+		fds[i] = udp_bind(0);
+	for (int i = 0; i < CHURN; i++) {
+		int fd = udp_bind(7);
+
+		if (i % 10 == 0 && udp_bind(7) >= 0)
+			_exit(2);
+		close(fd);
+	}
+	step(order, done);
+	for (int i = 0; i < held; i++)
+		close(fds[i]);
+	step(order, done);
+	_exit(0);
+}
+
+static void load_wait(const struct load *l)
+{
+	char c;
+
+	if (read(l->done, &c, 1) != 1) {
+		printf("not ok - the load died\n");
+		exit(1);
+	}
+}
+
+static void load_next(const struct load *l)
+{
+	char c = 0;
+
+	if (write(l->order, &c, 1) == 1)
+		load_wait(l);
+}
+
+static void load_start(struct load *l, int held)
+{
+	int order[2], done[2];
+	char path[64];
+	struct stat st;
+
+	if (pipe(order) || pipe(done))
+		exit(1);
+	l->pid = fork();
+	if (l->pid == 0) {
+		close(order[1]);	/* its end must reach us */
+		close(done[0]);
+		if (unshare(CLONE_NEWNET))
+			_exit(3);
+		load_main(held, order[0], done[1]);
+	}
+	close(order[0]);
+	close(done[1]);
+	l->order = order[1];
+	l->done = done[0];
+	load_wait(l);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)l->pid);
+	l->netns = stat(path, &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+static void load_end(struct load *l)
+{
+	close(l->order);
+	close(l->done);
+	waitpid(l->pid, NULL, 0);
+}
+
+/* --- what the recorder tells ---------------------------------------------------- */
+
+struct told {
+	uint64_t begun, ended, fails, opens;	/* of the whole host, seen by hook */
+	uint64_t lost[GAP_DETACHED + 1];	/* by gap */
+	uint32_t netns;				/* of the load */
+	pid_t pid;
+	unsigned int begins[65536];		/* of the load's leases that live now, by port */
+	unsigned int twice, strangers, live;
+};
+
+static void told_of_load(struct told *t, const struct event *ev)
+{
+	const struct pl_lease *l = &ev->lease;
+	unsigned int *n = &t->begins[l->lport];
+
+	if (ev->kind == EV_ALLOC || ev->kind == EV_OPEN) {
+		t->twice += *n > 0;
+		t->live += !*n;
+		*n = 1;
+		t->strangers += l->tgid != (uint32_t)t->pid;
+	} else if (ev->kind == EV_RELEASE && *n) {
+		*n = 0;
+		t->live--;
+	}
+}
+
+static int on_event(void *ctx, struct event *ev)
+{
+	struct told *t = ctx;
+
+	if (ev->kind == EV_GAP) {
+		t->lost[ev->gap->cause] += ev->gap->lost > 0 ? (uint64_t)ev->gap->lost : 0;
+		return 0;
+	}
+	if (ev->evidence != EVIDENCE_RESYNC) {
+		t->begun += ev->kind == EV_ALLOC;
+		t->ended += ev->kind == EV_RELEASE;
+		t->fails += ev->kind == EV_FAIL;
+		t->opens += ev->kind == EV_OPEN;
+	}
+	if (t->netns && ev->lease.netns == t->netns && ev->kind != EV_FAIL)
+		told_of_load(t, ev);
+	return 0;
+}
+
+struct sums {
+	uint64_t begun, ended, fails, opens;
+};
+
+/* What the kernel counted, less what it counted as not fitting the ring. */
+static struct sums owed(struct recorder *r)
+{
+	struct recorder_totals n;
+	uint64_t s[PL_STATS];
+
+	if (recorder_stats(r, s) || recorder_totals(r, &n))
+		return (struct sums){ 0 };
+	return (struct sums){
+		.begun = n.allocs - s[PL_STAT_RING(PL_REC_ALLOC)] - tracker_repeated(recorder_tracker(r), EV_ALLOC),
+		.ended = n.releases - s[PL_STAT_RING(PL_REC_RELEASE)] - tracker_repeated(recorder_tracker(r), EV_RELEASE),
+		.fails = n.fails - s[PL_STAT_RING(PL_REC_FAIL)],
+		.opens = n.opens - s[PL_STAT_RING(PL_REC_OPEN)],
+	};
+}
+
+static bool sums_agree(const struct sums *o, const struct told *t)
+{
+	return o->begun == t->begun && o->ended == t->ended && o->fails == t->fails && o->opens == t->opens;
+}
+
+/* Others on this host go on meanwhile: the counters are read between two events sooner or later. */
+static void check_identity(struct recorder *r, const struct told *t, const char *name)
+{
+	struct sums o = owed(r);
+
+	for (int i = 0; i < 500 && !sums_agree(&o, t); i++) {
+		pause_ms(10);
+		recorder_drain(r);
+		o = owed(r);
+	}
+	check(sums_agree(&o, t), name, "owed %llu begun %llu ended %llu fails %llu opens, told %llu %llu %llu %llu",
+	      (unsigned long long)o.begun, (unsigned long long)o.ended, (unsigned long long)o.fails, (unsigned long long)o.opens,
+	      (unsigned long long)t->begun, (unsigned long long)t->ended, (unsigned long long)t->fails, (unsigned long long)t->opens);
+}
+
+static int count_unknown(void *ctx, const struct pl_lease *l)
+{
+	void **args = ctx;
+
+	*(unsigned int *)args[1] += !lease_table_find(tracker_leases(args[0]), l->id);
+	*(unsigned int *)args[2] += 1;
+	return 0;
+}
+
+/* The same leases in the kernel's table and in ours. */
+static void check_held(struct recorder *r, const char *name)
+{
+	const struct tracker *tracker = recorder_tracker(r);
+	unsigned int unknown = 1, n = 0;
+
+	for (int i = 0; i < 500 && (unknown || n != tracker_live(tracker)); i++) {
+		void *args[3] = { (void *)tracker, &unknown, &n };
+
+		unknown = n = 0;
+		recorder_drain(r);
+		if (source_holders(recorder_source(r), count_unknown, args))
+			break;
+		if (unknown || n != tracker_live(tracker))
+			pause_ms(10);
+	}
+	check(!unknown && n == tracker_live(tracker), name, "the kernel holds %u, %u of them unknown here, where %zu are held", n,
+	      unknown, tracker_live(tracker));
+}
+
+static void drain_until_told(struct recorder *r, const struct told *t, enum gap_cause cause)
+{
+	for (int i = 0; i < 3000 && !t->lost[cause]; i++) {
+		recorder_drain(r);
+		pause_ms(5);
+	}
+}
+
+static struct recorder *start(const struct source_opts *opts, struct told *t)
+{
+	struct recorder *r = NULL;
+	struct recorder_totals n;
+
+	for (int i = 0; i < 5; i++) {
+		memset(t, 0, sizeof(*t));
+		if (recorder_open(opts, on_event, t, &r))
+			return NULL;
+		if (recorder_snapshot(r) < 0 || recorder_drain(r) < 0 || recorder_totals(r, &n))
+			break;
+		/* What the self-test lost would be owed for ever. */
+		if (!n.lost_ring)
+			return r;
+		recorder_close(r);
+		r = NULL;
+	}
+	recorder_close(r);
+	return NULL;
+}
+
+/* --- held before the start, more than one read of an iterator returns -------------- */
+
+static void begins_late(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r;
+	struct load load;
+
+	load_start(&load, HELD_MANY);
+	load_next(&load);
+	r = start(&opts, t);
+	if (!r) {
+		check(false, "start: the recorder starts", "see above");
+	} else {
+		check_identity(r, t, "start: what the kernel counted = told + lost");
+		check(t->opens >= HELD_MANY, "start: each that is held is told", "%llu of %d", (unsigned long long)t->opens, HELD_MANY);
+		check_held(r, "start: the kernel's table and ours agree");
+	}
+	load_next(&load);
+	load_end(&load);
+	recorder_close(r);
+}
+
+/* --- the two losses --------------------------------------------------------------- */
+
+static void ring_overflows(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier, .ring_size = RING_SMALL };
+	struct recorder *r = start(&opts, t);
+	struct recorder_totals n;
+	struct load load;
+
+	if (!r) {
+		check(false, "ring: the recorder starts", "see above");
+		return;
+	}
+	load_start(&load, HELD);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	load_next(&load);
+	drain_until_told(r, t, GAP_RING);
+	check(t->lost[GAP_RING] > 0, "ring: a gap tells the loss though nothing more happens", "no gap");
+	check_identity(r, t, "ring: what the kernel counted = told + lost");
+	recorder_totals(r, &n);
+	check(t->lost[GAP_RING] == n.lost_ring, "ring: the gaps tell the exact number", "told %llu, counted %llu",
+	      (unsigned long long)t->lost[GAP_RING], (unsigned long long)n.lost_ring);
+	check(t->live == HELD, "ring: what is still held is known", "%u of %d", t->live, HELD);
+	check_held(r, "ring: the kernel's table and ours agree");
+	load_next(&load);
+	check_identity(r, t, "ring: and again after the ends");
+	check_held(r, "ring: the tables agree again");
+	check(!t->live && !t->twice && !t->strangers, "ring: each lease begins and ends once, by its owner",
+	      "%u not ended, %u begun twice, %u with another owner", t->live, t->twice, t->strangers);
+	load_end(&load);
+	recorder_close(r);
+}
+
+/* A table with little room beside what this host holds already. */
+static struct recorder *start_small(enum tier tier, struct told *t, uint32_t *size)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r = start(&opts, t);
+
+	*size = TABLE_SMALL + (r ? (uint32_t)tracker_live(recorder_tracker(r)) : 0);
+	recorder_close(r);
+	opts.table_size = *size;
+	return r ? start(&opts, t) : NULL;
+}
+
+static void table_overflows(enum tier tier, struct told *t)
+{
+	uint32_t size;
+	struct recorder *r = start_small(tier, t, &size);
+	struct recorder_totals n;
+	struct load load;
+
+	if (!r) {
+		check(false, "table: the recorder starts", "see above");
+		return;
+	}
+	load_start(&load, HELD_MANY);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	load_next(&load);
+	drain_until_told(r, t, GAP_TABLE);
+	check_identity(r, t, "table: what the kernel counted = told + lost");
+	recorder_totals(r, &n);
+	check(t->lost[GAP_TABLE] == n.lost_table, "table: the gaps tell the exact number", "told %llu, counted %llu",
+	      (unsigned long long)t->lost[GAP_TABLE], (unsigned long long)n.lost_table);
+	check(t->live + n.lost_table >= HELD_MANY, "table: what is not known is counted", "%u known, %llu lost of %d", t->live,
+	      (unsigned long long)n.lost_table, HELD_MANY);
+	check(t->live > 0 && t->live <= size, "table: it is full and no more", "%u", t->live);
+	check_held(r, "table: the kernel's table and ours agree");
+	load_next(&load);
+	check_identity(r, t, "table: and again after the ends");
+	check(!t->live && !t->twice, "table: each lease that is known begins and ends once", "%u not ended, %u begun twice", t->live,
+	      t->twice);
+	load_end(&load);
+	recorder_close(r);
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit files = { HELD_MANY + 200, HELD_MANY + 200 };
+	struct told *t = calloc(1, sizeof(*t));
+	enum tier tier = TIER_NONE;
+
+	if (argc == 3 && !strcmp(argv[1], "--tier") && strlen(argv[2]) == 1 && strchr("abc", *argv[2]))
+		tier = *argv[2] == 'a' ? TIER_A : *argv[2] == 'b' ? TIER_B : TIER_C;
+	else if (argc != 1) {
+		fprintf(stderr, "usage: loss [--tier a|b|c]\n");
+		return 2;
+	}
+	if (!t || setrlimit(RLIMIT_NOFILE, &files))
+		return 2;
+	signal(SIGPIPE, SIG_IGN);
+	begins_late(tier, t);
+	ring_overflows(tier, t);
+	table_overflows(tier, t);
+	free(t);
+	printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the options and the endings of the commands share. */
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include <portlife/config.h>
+#include "base/log.h"
+#include "base/parse.h"
+#include "kern/recorder.h"
+
+const struct opt_word cmd_words_tier[] = {
+	{ "auto", TIER_NONE }, { "a", TIER_A }, { "b", TIER_B }, { "c", TIER_C }, { NULL, 0 },
+};
+const struct opt_word cmd_words_scope[] = { { "default", false }, { "all", true }, { NULL, 0 } };
+const struct opt_word cmd_words_proto[] = {
+	{ "any", 0 }, { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "udplite", IPPROTO_UDPLITE }, { NULL, 0 },
+};
+
+int cmd_parse_netns(const char *arg, void *value, char *why, size_t why_size)
+{
+	char path[4096];
+	struct stat st;
+
+	if (!parse_u32(arg, 1, UINT32_MAX, value))
+		return 0;
+	snprintf(path, sizeof(path), "%s%s", strchr(arg, '/') ? "" : "/run/netns/", arg);
+	if (stat(path, &st)) {
+		snprintf(why, why_size, "no network namespace '%s'", arg);
+		return -EINVAL;
+	}
+	*(uint32_t *)value = (uint32_t)st.st_ino;
+	return 0;
+}
+
+int cmd_check_ring(uint64_t size)
+{
+	if (size >= PL_RING_MIN && size <= PL_RING_MAX)
+		return 0;
+	log_err("--ring-size must lie between 4K and 1G");
+	return -EINVAL;
+}
+
+int cmd_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+void cmd_tally(struct recorder *r)
+{
+	struct recorder_totals n;
+
+	if (recorder_totals(r, &n))
+		return;
+	log_info("allocs %llu, releases %llu, fails %llu, live %llu, lost %llu (held before the start %llu, accepted out of scope %llu)",
+		 (unsigned long long)n.allocs, (unsigned long long)n.releases, (unsigned long long)n.fails,
+		 (unsigned long long)n.live, (unsigned long long)n.lost, (unsigned long long)n.opens,
+		 (unsigned long long)n.skipped);
+}
+
+int cmd_opt_exit(int err)
+{
+	if (err == OPT_HELPED)
+		return EXIT_OK;
+	if (err != -EIO)
+		return EXIT_USAGE;
+	log_err("output failed");
+	return EXIT_STORE;
+}
+
+int cmd_open_exit(int err)
+{
+	return err == -EPERM || err == -EOPNOTSUPP ? EXIT_PRIVILEGE : EXIT_STORE;
+}
+
+int cmd_exit(int err)
+{
+	if (err > 0)
+		return err;
+	if (!err || err == -EPIPE)
+		return EXIT_OK;
+	log_err("output failed: %s", strerror(-err));
+	return EXIT_STORE;
+}

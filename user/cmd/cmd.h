@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The commands, and what their options and endings share.  A command never calls another. */
+#ifndef PORTLIFE_CMD_H
+#define PORTLIFE_CMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/opt.h"
+
+struct recorder;
+
+enum {
+	EXIT_OK = 0,		/* done, or found */
+	EXIT_NOTHING = 1,	/* asked and nothing found */
+	EXIT_USAGE = 2,
+	EXIT_INCOMPLETE = 3,	/* a gap, a loss or evicted history could change the answer */
+	EXIT_PRIVILEGE = 4,	/* privilege or kernel support missing */
+	EXIT_STORE = 5,		/* store or I/O error */
+};
+
+struct cmd {
+	const char *name;
+	const char *about;
+	int (*run)(int argc, char **argv);	/* argv[0] is the name; returns an exit code */
+};
+
+/* Words of --tier, --scope and --proto; a namespace by inode number, by name under /run/netns, or by path. */
+extern const struct opt_word cmd_words_tier[], cmd_words_scope[], cmd_words_proto[];
+int cmd_parse_netns(const char *arg, void *value, char *why, size_t why_size);
+/* -EINVAL, said, for a ring size that cannot be. */
+int cmd_check_ring(uint64_t size);
+
+/* SIGINT and SIGTERM become readable on the descriptor returned: the loop ends, drains and tallies. */
+int cmd_signals(void);
+/* The last line on stderr. */
+void cmd_tally(struct recorder *r);
+
+/* Exit codes of what opt_parse(), recorder_open() and an output returned. */
+int cmd_opt_exit(int err);
+int cmd_open_exit(int err);
+int cmd_exit(int err);	/* positive: an exit code already */
+
+int cmd_trace(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_who(int argc, char **argv);
+int cmd_why(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * portlife who: who holds a port now, by looking at the kernel, and who held
+ * it, from the history.  Either half may be missing; the answer says so.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/opt.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "kern/host.h"
+#include "kern/identity.h"
+#include "kern/source.h"
+#include "model/ask.h"
+#include "model/event_list.h"
+#include "out/answer.h"
+#include "out/facts.h"
+#include "store/history.h"
+
+#define SAME_START_NS 10000000
+
+struct who {
+	struct common_opts common;
+	struct answer answer;
+	int64_t at, since, until, now;
+	int proto;
+	uint32_t netns, limit;
+	struct event_list held_now, held, last;
+	struct gap *gaps;
+	size_t n_gaps, cap_gaps;
+	struct source *source;
+	int64_t boot_to_unix;
+	char service[64];
+};
+
+static bool who_wants(const struct who *w, const struct pl_lease *l)
+{
+	const struct ask *ask = &w->answer.ask;
+	static const uint32_t any[4];
+	const uint32_t mapped[4] = { 0, 0, htonl(0xffff), ask->addr[0] };
+
+	if (l->lport < ask->lo || l->lport > ask->hi || (w->proto && l->proto != w->proto) || (w->netns && l->netns != w->netns))
+		return false;
+	if (!ask->by_addr || !memcmp(l->laddr, any, sizeof(any)))
+		return true;
+	if (l->family == ask->family)
+		return !memcmp(l->laddr, ask->addr, ask->family == AF_INET6 ? 16 : 4);
+	return ask->family == AF_INET && !memcmp(l->laddr, mapped, sizeof(mapped));
+}
+
+/* `told` may be older than the socket's last bind or connect: what it does not know yet is no difference. */
+static bool same_socket(const struct pl_lease *now, const struct pl_lease *told)
+{
+	static const uint32_t any[4];
+
+	return now->proto == told->proto && now->netns == told->netns && now->lport == told->lport &&
+	       now->family == told->family &&
+	       (!told->rport || (now->rport == told->rport && !memcmp(now->raddr, told->raddr, sizeof(any)))) &&
+	       (!memcmp(told->laddr, any, sizeof(any)) || !memcmp(now->laddr, told->laddr, sizeof(any)));
+}
+
+/* ---- now ---- */
+
+static int now_record(void *ctx, const struct pl_rec *rec)
+{
+	struct who *w = ctx;
+	struct event ev;
+	int err;
+
+	if (rec->hdr.kind != PL_REC_OPEN || !who_wants(w, &rec->lease))
+		return 0;
+	err = event_decode(rec, w->boot_to_unix, &ev);
+	if (err)
+		return err;
+	identity_fill(source_identity(w->source), &ev);
+	return event_list_add(&w->held_now, &ev);
+}
+
+/* Both ends as they are now. */
+static void sock_known(struct pl_lease *to, const struct pl_lease *now)
+{
+	memcpy(to->laddr, now->laddr, sizeof(to->laddr));
+	memcpy(to->raddr, now->raddr, sizeof(to->raddr));
+	to->rport = now->rport;
+}
+
+/*
+ * A recorder that runs saw the beginning: start, kind and owner are its.  One that is stuck may still have an earlier
+ * life of the same port: the youngest is the one that is there.
+ */
+static int now_peer(void *ctx, const struct pl_lease *l)
+{
+	struct who *w = ctx;
+
+	if (l->flags & PL_F_SNAPSHOT)
+		return 0;
+	for (size_t i = 0; i < w->held_now.n; i++) {
+		struct event *ev = &w->held_now.at[i];
+		struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_OPEN }, .lease = *l };
+		struct event full;
+
+		if ((!(ev->lease.flags & PL_F_SNAPSHOT) && ev->lease.start >= l->start) || !same_socket(&ev->lease, l) ||
+		    event_decode(&rec, w->boot_to_unix, &full))
+			continue;
+		sock_known(&full.lease, &ev->lease);
+		if (ev->lease.tgid != l->tgid)	/* names of another process would be wrong */
+			event_strings_free(ev);
+		full.exe = ev->exe;
+		full.cmdline = ev->cmdline;
+		full.host = ev->host;
+		full.boot_id = ev->boot_id;
+		full.where = ev->where;
+		*ev = full;
+		break;
+	}
+	return 0;
+}
+
+static int who_now(struct who *w)
+{
+	const struct ask *ask = &w->answer.ask;
+	int err;
+
+	w->boot_to_unix = clock_boot_to_unix();
+	err = source_open_look(ask->lo, ask->hi, now_record, w, &w->source);
+	if (!err)
+		err = source_snapshot(w->source);
+	if (!err) {
+		w->answer.now_known = true;
+		source_peers(ask->lo, ask->hi, now_peer, w);
+	}
+	source_close(w->source);
+	w->source = NULL;
+	return err == -ENOMEM ? err : 0;
+}
+
+/* ---- then ---- */
+
+/* One that was held before recording began says nothing of the time before that. */
+static int held_event(void *ctx, const struct event *ev)
+{
+	struct who *w = ctx;
+	const struct answer *a = &w->answer;
+
+	if (a->asked_span && (ev->lease.flags & PL_F_SNAPSHOT) && a->until < a->recorded_since)
+		return 0;
+	return event_list_add(&w->held, ev);
+}
+
+/* Two recorders tell the same life under ids of their own, a few microseconds apart; so do two sessions of one. */
+static bool same_life(const struct event *a, const struct event *b)
+{
+	int64_t apart = a->start - b->start;
+
+	return a->lease.id == b->lease.id || ((same_socket(&a->lease, &b->lease) || same_socket(&b->lease, &a->lease)) &&
+					      apart > -SAME_START_NS && apart < SAME_START_NS);
+}
+
+/*
+ * An open lease reaches the history within a minute; until then the recorder
+ * that runs knows it.
+ */
+static int held_peer(void *ctx, const struct pl_lease *l)
+{
+	struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_OPEN }, .lease = *l };
+	struct who *w = ctx;
+	struct event ev;
+
+	if ((l->flags & PL_F_SNAPSHOT) || !who_wants(w, l) || event_decode(&rec, w->boot_to_unix, &ev) ||
+	    ev.start > w->answer.until)
+		return 0;
+	for (size_t i = 0; i < w->held.n; i++)
+		if (same_life(&w->held.at[i], &ev))
+			return 0;
+	return w->held.n < w->limit ? event_list_add(&w->held, &ev) : 0;
+}
+
+/* A recorder that was started again goes on with the life that its history knows; the kernel's table begins anew. */
+static bool goes_on(const struct event *now, const struct event *told)
+{
+	return (now->lease.flags & PL_F_SNAPSHOT) && !(told->lease.flags & PL_F_SNAPSHOT) && told->kind == EV_OPEN &&
+	       same_socket(&now->lease, &told->lease) && (!now->lease.tgid || now->lease.tgid == told->lease.tgid);
+}
+
+static int now_from_history(struct who *w)
+{
+	for (size_t i = 0; i < w->held_now.n; i++) {
+		struct event *now = &w->held_now.at[i], full;
+		size_t k = 0;
+
+		while (k < w->held.n && !goes_on(now, &w->held.at[k]))
+			k++;
+		if (k == w->held.n)
+			continue;
+		if (event_copy(&w->held.at[k], &full))
+			return -ENOMEM;
+		sock_known(&full.lease, &now->lease);
+		full.lease.state = now->lease.state;
+		full.lease.flags |= now->lease.flags & (PL_F_TIME_WAIT | PL_F_LISTEN);
+		event_strings_free(now);
+		*now = full;
+	}
+	return 0;
+}
+
+static int last_event(void *ctx, const struct event *ev)
+{
+	return event_list_add(&((struct who *)ctx)->last, ev);
+}
+
+static int gap_seen(void *ctx, const struct gap *gap)
+{
+	struct who *w = ctx;
+
+	if (w->n_gaps == w->cap_gaps) {
+		size_t cap = w->cap_gaps ? w->cap_gaps * 2 : 8;
+		struct gap *grown = realloc(w->gaps, cap * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		w->gaps = grown;
+		w->cap_gaps = cap;
+	}
+	w->gaps[w->n_gaps++] = *gap;
+	return 0;
+}
+
+static enum answer_hole who_hole(const struct history_coverage *c, size_t rows)
+{
+	switch (history_verdict(c, rows)) {
+	case HISTORY_LOST:
+		return HOLE_GAP;
+	case HISTORY_BEFORE:
+		return HOLE_BEFORE;
+	case HISTORY_EVICTED:
+		return HOLE_EVICTED;
+	default:
+		return history_incomplete(c) ? HOLE_GAP : HOLE_NONE;
+	}
+}
+
+static int who_history(struct who *w, struct history *h)
+{
+	struct answer *a = &w->answer;
+	struct history_query q = {
+		.port_lo = a->ask.lo, .port_hi = a->ask.hi, .proto = (uint8_t)w->proto, .netns = w->netns,
+		.by_addr = a->ask.by_addr, .family = a->ask.family, .since = a->since, .until = a->until, .limit = w->limit,
+	};
+	struct history_coverage cover;
+	struct history_lives lives = { .median = -1 };
+	struct history_info info;
+	int err;
+
+	memcpy(q.laddr, a->ask.addr, sizeof(q.laddr));
+	history_info(h, &info);
+	a->history = true;
+	a->recorded_since = info.recorded_since;
+	if (!a->asked_span)
+		a->since = q.since = info.recorded_since ? info.recorded_since : 0;
+	err = history_leases(h, &q, held_event, w, &cover);
+	if (!err)
+		err = history_lives(h, &q, &lives, last_event, w);
+	if (!err)
+		err = history_gaps(h, q.since, q.until, gap_seen, w);
+	w->boot_to_unix = clock_boot_to_unix();
+	if (!err && a->asked_span && info.live)
+		source_peer(info.pid, a->ask.lo, a->ask.hi, held_peer, w);
+	if (!err && info.live)
+		err = now_from_history(w);
+	a->lives = lives.lives;
+	a->sampled = lives.sampled;
+	a->median_us = lives.median < 0 ? -1 : lives.median / 1000;
+	a->lost = cover.lost;
+	/* Without a time asked for, gaps are shown but only one's own question can be incomplete. */
+	a->hole = a->asked_span ? who_hole(&cover, w->held.n) : HOLE_NONE;
+	return err;
+}
+
+static int who_then(struct who *w)
+{
+	struct history *h = NULL;
+	int err;
+
+	/* No directory is no error: now can be asked without a recorder. */
+	err = access(w->common.state_dir, F_OK) && errno == ENOENT ? -ENOENT : history_open(w->common.state_dir, &h);
+	if (err == -ENOENT || err == -ENODATA) {
+		w->answer.hole = w->answer.asked_span ? HOLE_NO_HISTORY : HOLE_NONE;
+		return 0;
+	}
+	if (err)
+		return EXIT_STORE;	/* said */
+	err = who_history(w, h);
+	history_close(h);
+	return err;
+}
+
+/* ---- the whole ---- */
+
+static void who_facts(struct who *w)
+{
+	struct answer *a = &w->answer;
+	struct servent *sv = NULL;
+
+	if (a->ask.lo == a->ask.hi)
+		sv = getservbyport(htons(a->ask.lo), w->proto == IPPROTO_TCP ? "tcp" : w->proto ? "udp" : NULL);
+	if (sv) {
+		snprintf(w->service, sizeof(w->service), "%s", sv->s_name);
+		a->service = w->service;
+	}
+	a->range_known = !host_port_range(&a->range_lo, &a->range_hi);
+	if (a->range_known && a->ask.lo == a->ask.hi)
+		host_port_reserved(a->ask.lo, &a->reserved);
+}
+
+static void who_conclude(struct who *w)
+{
+	struct answer *a = &w->answer;
+
+	a->now = w->held_now.at;
+	a->n_now = w->held_now.n;
+	a->held = w->held.at;
+	a->n_held = w->held.n;
+	a->gaps = w->gaps;
+	a->n_gaps = w->n_gaps;
+	a->last = w->last.n ? w->last.at : NULL;
+	if (a->n_now || a->n_held)
+		a->status = a->hole && !a->at ? ANSWER_INCOMPLETE : ANSWER_FOUND;
+	else
+		a->status = a->hole || (a->asked_now && !a->now_known) ? ANSWER_INCOMPLETE : ANSWER_NOBODY;
+}
+
+static int who_print(struct who *w)
+{
+	struct strbuf out = STRBUF_INIT;
+	int err;
+
+	if (w->common.output == OUT_JSON)
+		answer_json(&out, &w->answer);
+	else if (w->common.output == OUT_TABLE)
+		answer_text(&out, &w->answer, w->common.utc, w->now);
+	if (w->common.output == OUT_CSV && w->common.header)
+		facts_csv_header(&out);
+	for (size_t i = 0; w->common.output == OUT_CSV && i < w->held_now.n + w->held.n; i++)
+		facts_csv(&out, i < w->held_now.n ? &w->held_now.at[i] : &w->held.at[i - w->held_now.n]);
+	for (size_t i = 0; w->common.output == OUT_JSONL && i < w->held_now.n + w->held.n; i++) {
+		facts_json(&out, i < w->held_now.n ? &w->held_now.at[i] : &w->held.at[i - w->held_now.n]);
+		strbuf_putc(&out, '\n');
+	}
+	err = strbuf_err(&out);
+	errno = 0;
+	if (!err && (fwrite(strbuf_str(&out), 1, out.len, stdout) != out.len || fflush(stdout)))
+		err = errno ? -errno : -EIO;
+	strbuf_free(&out);
+	return err;
+}
+
+static int who_exit(const struct who *w, int err)
+{
+	static const int codes[] = { [ANSWER_FOUND] = EXIT_OK, [ANSWER_NOBODY] = EXIT_NOTHING, [ANSWER_INCOMPLETE] = EXIT_INCOMPLETE };
+
+	return err ? cmd_exit(err) : codes[w->answer.status];
+}
+
+/* Times asked for, or the whole history; -EINVAL, said. */
+static int who_span(struct who *w)
+{
+	struct answer *a = &w->answer;
+
+	if (w->at && (w->since || w->until)) {
+		log_err("--at is one moment; give it, or --since and --until");
+		return -EINVAL;
+	}
+	a->asked_span = w->at || w->since || w->until;
+	a->at = w->at;
+	a->since = w->at ? w->at : w->since;
+	a->until = w->at ? w->at : w->until ? w->until : w->now;
+	if (w->at > w->now || w->since > w->now) {
+		log_err("%s lies in the future", w->at > w->now ? "--at" : "--since");
+		return -EINVAL;
+	}
+	if (a->since > a->until) {
+		log_err("--since lies after --until");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int cmd_who(int argc, char **argv)
+{
+	struct who w = { .common = COMMON_OPTS_INIT, .limit = 10, .answer = { .median_us = -1 } };
+	const struct opt opts[] = {
+		OPT_TIME("at", &w.at, "who held it at this time"),
+		OPT_TIME("since", &w.since, "who held it from this time on"),
+		OPT_TIME("until", &w.until, "who held it up to this time [now]"),
+		OPT_WORD("proto", &w.proto, cmd_words_proto, "only this protocol [any]"),
+		OPT_CALL("netns", "NETNS", cmd_parse_netns, &w.netns, "only this network namespace: inode number, name or path"),
+		OPT_U32("limit", "N", &w.limit, 1, 1000000, "most rows from the history [10]"),
+		OPT_COMMON(&w.common),
+		OPT_END
+	};
+	const struct opt_cmd cmd = {
+		.name = "who", .args = "PORT", .about = "who holds a port now, and who held it", .opts = opts, .min_args = 1, .max_args = 1,
+		.more = "PORT: 60303, 60000-60999, 10.0.0.5:60303 or [::1]:60303.\n",
+	};
+	char why[PORTS_WHY_LEN * 2];
+	int err = opt_parse(&cmd, &argc, argv);
+
+	if (err)
+		return cmd_opt_exit(err);
+	w.now = clock_unix_ns();	/* after the options: "now" is not the future */
+	w.answer.asked = argv[1];
+	if (ask_parse(argv[1], &w.answer.ask, why, sizeof(why))) {
+		log_err("%s", why);
+		return EXIT_USAGE;
+	}
+	if (who_span(&w))
+		return EXIT_USAGE;
+	w.answer.proto = (uint8_t)w.proto;
+	w.answer.asked_now = !w.answer.asked_span;
+	who_facts(&w);
+	if (w.answer.asked_now)
+		err = who_now(&w);
+	if (!err)
+		err = who_then(&w);
+	if (!err) {
+		who_conclude(&w);
+		err = who_print(&w);
+	}
+	event_list_free(&w.held_now);
+	event_list_free(&w.held);
+	event_list_free(&w.last);
+	free(w.gaps);
+	return who_exit(&w, err);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * tracefs and the cgroup v2 root, whether or not this host has them mounted:
+ * where it has not, a private mount that nobody else sees (fsmount(2)).
+ */
+#ifndef PORTLIFE_KERN_MOUNTS_H
+#define PORTLIFE_KERN_MOUNTS_H
+
+/* A directory descriptor (O_CLOEXEC), the caller closes it; or a negative errno. */
+int mounts_open_tracefs(void);
+int mounts_open_cgroup2(void);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A source and a tracker at work: events with their names, gaps, repairs and
+ * totals.  What `trace`, `record`, `top` and `doctor --verify` share.
+ *
+ * One thread.  The caller waits, drains and writes in its own loop:
+ *
+ *	while (!done) {
+ *		recorder_wait(r, signal_fd, deadline);
+ *		recorder_drain(r);
+ *		flush what the callback wrote
+ *	}
+ */
+#ifndef PORTLIFE_KERN_RECORDER_H
+#define PORTLIFE_KERN_RECORDER_H
+
+#include "kern/source.h"
+#include "model/tracker.h"
+
+struct recorder;
+
+struct recorder_totals {
+	uint64_t allocs;	/* seen to begin, by hook */
+	uint64_t opens;		/* found held by a snapshot */
+	uint64_t releases;
+	uint64_t fails;
+	uint64_t live;		/* allocs + opens - releases */
+	uint64_t lost;		/* records that did not reach the reader, and leases that did not fit the table */
+	uint64_t lost_ring, lost_table;
+	uint64_t skipped;	/* accepted out of scope: counted only */
+	uint64_t stale;		/* ends that no hook saw */
+};
+
+/*
+ * Attaches.  `fn` gets each event with names, host, boot_id and seq set.
+ * Errors as source_open().
+ */
+int recorder_open(const struct source_opts *opts, tracker_fn fn, void *ctx, struct recorder **ret);
+void recorder_close(struct recorder *r);
+
+/* EV_OPEN for what is held already; 0 or a negative errno, said. */
+int recorder_snapshot(struct recorder *r);
+
+/*
+ * Sleeps until a drain is due, or until `fd` (-1: none) is readable, or the
+ * boot clock reaches `deadline` (0: none).  Never wakes for a single event.
+ * Returns 1 when `fd` is readable, else 0.
+ */
+int recorder_wait(struct recorder *r, int fd, int64_t deadline);
+
+/*
+ * Hands over what has come; from time to time also sweeps, looks for losses,
+ * tells them as EV_GAP and repairs.  0, or a negative errno, or what `fn` returned.
+ */
+int recorder_drain(struct recorder *r);
+
+/* The last drain: everything the kernel has told until now. */
+int recorder_finish(struct recorder *r);
+
+/* EV_OPEN for each lease that is open now, with names; a negative return of `fn` ends it and is passed on. */
+int recorder_each_open(struct recorder *r, tracker_fn fn, void *ctx);
+
+/* Gives an event that the caller made (a summary) host, boot_id, names and the next sequence number. */
+void recorder_sign(struct recorder *r, struct event *ev);
+/* Sets ev->exe and ev->where for the lease in `ev`; borrowed until the next event. */
+void recorder_name(struct recorder *r, struct event *ev);
+
+int recorder_totals(struct recorder *r, struct recorder_totals *t);
+/* Raw counters, indexed with PL_STAT_*. */
+int recorder_stats(struct recorder *r, uint64_t stats[PL_STATS]);
+struct source *recorder_source(struct recorder *r);
+const struct tracker *recorder_tracker(const struct recorder *r);
+
+#endif

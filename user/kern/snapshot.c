@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Running the iterators: over all files of all tasks for owners, and over the
+ * TCP and UDP tables of each network namespace for what no file holds.
+ *
+ * The socket iterators see the namespace of the thread that opens them, so this
+ * thread enters each namespace in turn and always comes back to its own.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "kern/host.h"
+#include "kern/source_priv.h"
+
+#define ITER_CHUNK (256 * 1024)
+
+int source_iterate(struct source *s, struct bpf_program *prog, int map_fd, iter_fn fn)
+{
+	union bpf_iter_link_info info = { .map.map_fd = map_fd };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link = bpf_program__attach_iter(prog, map_fd >= 0 ? &opts : NULL);
+	char *chunk = malloc(ITER_CHUNK);
+	int fd = -1, err = 0;
+	ssize_t n = -1;
+
+	if (!link || !chunk) {
+		err = chunk ? -errno : -ENOMEM;
+		goto out;
+	}
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0) {
+		err = -errno;
+		goto out;
+	}
+	/* EAGAIN: a million objects without output; the next read goes on. */
+	while (!err && ((n = read(fd, chunk, ITER_CHUNK)) > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))))
+		if (n > 0 && fn)
+			err = fn(s, chunk, n);
+	if (!err && n < 0)
+		err = -errno;
+out:
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	free(chunk);
+	return err;
+}
+
+/* Names come through the ring: take them first, then the records that refer to them. */
+static int snapshot_chunk(struct source *s, const void *bytes, size_t len)
+{
+	const char *at = bytes;
+	struct pl_sock_rec more;
+	struct pl_hdr hdr;
+	struct pl_rec rec;
+	int err = source_drain(s);
+
+	for (; err >= 0 && len >= sizeof(hdr); at += hdr.size, len -= hdr.size) {
+		memcpy(&hdr, at, sizeof(hdr));
+		if (hdr.size < sizeof(hdr) || hdr.size > len)
+			return -EIO;
+		if (hdr.kind == PL_REC_SOCK && hdr.size == sizeof(more)) {
+			memcpy(&more, at, sizeof(more));
+			err = s->more(s->ctx, &more);
+		} else if (hdr.size == sizeof(rec)) {
+			memcpy(&rec, at, sizeof(rec));
+			if (!s->test_netns || rec.lease.netns != s->test_netns)
+				err = s->fn(s->ctx, &rec);
+		}
+	}
+	return err < 0 ? err : 0;
+}
+
+/* Namespaces already visited, by inode. */
+struct visited {
+	ino_t *inos;
+	size_t n, cap;
+	bool left;		/* we are no longer where we began */
+	bool not_seen, not_entered;
+};
+
+static bool visited_add(struct visited *v, ino_t ino)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->inos[i] == ino)
+			return false;
+	if (v->n == v->cap) {
+		size_t cap = v->cap ? v->cap * 2 : 16;
+		ino_t *grown = realloc(v->inos, cap * sizeof(*grown));
+
+		if (!grown)
+			return false;
+		v->inos = grown;
+		v->cap = cap;
+	}
+	v->inos[v->n++] = ino;
+	return true;
+}
+
+static int snapshot_tables(struct source *s)
+{
+	int err = source_iterate(s, s->skel->progs.i_tcp, -1, snapshot_chunk);
+
+	return err ? err : source_iterate(s, s->skel->progs.i_udp, -1, snapshot_chunk);
+}
+
+/* A namespace that vanished is passed over, one that we may not enter noted; its sockets with files are known already. */
+static int snapshot_enter(struct source *s, int dir, const char *path, struct visited *v)
+{
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC), err = 0;
+	struct stat st;
+
+	if (fd < 0) {
+		v->not_seen |= errno == EACCES || errno == EPERM;
+		return 0;
+	}
+	if (!fstat(fd, &st) && visited_add(v, st.st_ino)) {
+		if (!setns(fd, CLONE_NEWNET)) {
+			v->left = true;
+			err = snapshot_tables(s);
+		} else {
+			v->not_entered |= errno == EPERM;
+		}
+	}
+	close(fd);
+	return err;
+}
+
+static int snapshot_each(struct source *s, const char *dirname, const char *suffix, struct visited *v)
+{
+	DIR *dir = opendir(dirname);
+	struct dirent *d;
+	char path[300];
+	int err = 0;
+
+	if (!dir)
+		return 0;
+	while (!err && (d = readdir(dir))) {
+		if (d->d_name[0] == '.' || (*suffix && (d->d_name[0] < '1' || d->d_name[0] > '9')))
+			continue;
+		snprintf(path, sizeof(path), "%s%s", d->d_name, suffix);
+		err = snapshot_enter(s, dirfd(dir), path, v);
+	}
+	closedir(dir);
+	return err;
+}
+
+/* What is not looked at for want of privilege is said, once.  A process that has just ended is not to be seen either. */
+static void snapshot_say(struct source *s, struct visited *v)
+{
+	v->not_seen = v->not_seen && !host_may_trace();
+	if (s->snapshot_said || (!v->not_seen && !v->not_entered))
+		return;
+	s->snapshot_said = true;
+	log_warn("network namespaces that we may not enter are not searched for TIME_WAIT and orphaned sockets: needs %s",
+		 !v->not_seen ? "CAP_SYS_ADMIN" : !v->not_entered ? "CAP_SYS_PTRACE" : "CAP_SYS_ADMIN and CAP_SYS_PTRACE");
+}
+
+static int snapshot_namespaces(struct source *s)
+{
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), err;
+	struct visited v = { 0 };
+	struct stat st;
+
+	if (home < 0)
+		return -errno;
+	err = snapshot_tables(s);
+	if (!err && !fstat(home, &st) && visited_add(&v, st.st_ino)) {
+		err = snapshot_each(s, "/proc", "/ns/net", &v);
+		if (!err)
+			err = snapshot_each(s, "/run/netns", "", &v);
+		if (v.left && setns(home, CLONE_NEWNET))
+			err = -errno;
+		snapshot_say(s, &v);
+	}
+	free(v.inos);
+	close(home);
+	return err;
+}
+
+int source_snapshot(struct source *s)
+{
+	int err = source_iterate(s, s->skel->progs.i_task_file, -1, snapshot_chunk);
+
+	if (!err)
+		err = snapshot_namespaces(s);
+	if (!err && s->tier != TIER_NONE)
+		err = source_check(s);
+	if (!err)
+		s->skel->bss->snapshot_again = 1;
+	if (err)
+		log_err("the snapshot of held ports failed: %s", strerror(-err));
+	return err;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The inside of a source, shared by the files of user/kern and nobody else. */
+#ifndef PORTLIFE_KERN_SOURCE_PRIV_H
+#define PORTLIFE_KERN_SOURCE_PRIV_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <portlife/config.h>
+#include "kern/source.h"
+#include "portlife.skel.h"
+
+#define SOURCE_MAX_HOOKS 96
+#define SOURCE_MAX_CANCELS 65536
+
+/* A TIME_WAIT timer that was stopped: ended, unless it was started again. */
+struct cancel {
+	uint64_t key;		/* in holders */
+	uint64_t at;
+};
+
+struct source {
+	struct source_opts opts;
+	enum tier tier;
+	struct portlife_bpf *skel;
+	struct ring_buffer *ring;
+	struct btf *btf;		/* of the kernel, NULL until it is needed */
+	struct hook_status status[SOURCE_MAX_HOOKS];
+	struct bpf_link *links[SOURCE_MAX_HOOKS];
+	int cgroup_fd;			/* -1: none */
+	struct identity *identity;
+	source_fn fn;
+	source_more_fn more;		/* NULL: not asked for */
+	void *ctx;
+	int fn_err;			/* first negative return of fn in this drain */
+	unsigned int cpus;
+
+	struct cancel *cancels;		/* waiting for their second look */
+	size_t n_cancels, cap_cancels;
+	struct source_netns *ended_netns;	/* the same by namespace: releases only */
+	size_t n_ended_netns;
+	struct { uint64_t cgroup, lost; } floods[PL_FLOODS_MAX];	/* told by source_flooder() */
+	size_t n_floods;
+	uint64_t ended_here[PL_STATS];	/* ends that the reader decided, by PL_STAT_RELEASE */
+
+	char why[256];			/* the last reason why a tier was refused */
+
+	bool snapshot_said;		/* that it could not look everywhere */
+
+	uint32_t test_netns;		/* its records are the self-test's, 0: none */
+	uint64_t test_seen;		/* bits of what the self-test saw */
+	int test_live;			/* its ports that have not ended yet */
+	uint64_t missed_then;		/* source_missed() before its start */
+};
+
+/* totals.c: the entries 0 of the kernel's tables; 0 or a negative errno. */
+int totals_begin(struct source *s);
+/* A release that the reader decided. */
+int totals_ended(struct source *s, uint32_t netns, unsigned int proto);
+/* The self-test's namespace does not count. */
+void totals_forget(struct source *s, uint32_t netns);
+
+/* load.c: opens the object with the programs of one tier and attaches them. */
+int source_load(struct source *s, enum tier tier);
+void source_unload(struct source *s);
+/* Attaches one cgroup hook again; its link is NULL.  0 or a negative errno. */
+int source_attach_hook(struct source *s, size_t i);
+/* The iterators alone, for ports lo..hi. */
+int source_load_look(struct source *s, uint16_t lo, uint16_t hi);
+
+/* selftest.c: 0 when every event of a small workload was seen. */
+int source_selftest(struct source *s);
+/* A record from the self-test's namespace. */
+void source_selftest_record(struct source *s, const struct pl_rec *rec);
+
+/* Reads an iterator to its end; `fn` gets each chunk, may be NULL. */
+typedef int (*iter_fn)(struct source *s, const void *bytes, size_t len);
+int source_iterate(struct source *s, struct bpf_program *prog, int map_fd, iter_fn fn);
+
+#endif

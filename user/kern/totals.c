@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel's totals per network namespace, and who flooded the ring.
+ *
+ * Both tables are bounded and per CPU; what does not fit is under key 0.  The
+ * few ends that the reader itself decides are kept beside.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/source_priv.h"
+
+/* The value of one key on every CPU; NULL: no memory. */
+static void *values_new(const struct source *s, size_t size)
+{
+	return calloc(s->cpus, size);
+}
+
+static int entry_new(const struct source *s, int map, size_t size)
+{
+	uint64_t zero = 0;
+	void *values = values_new(s, size);
+	int err = values ? 0 : -ENOMEM;
+
+	if (!err && bpf_map_update_elem(map, &zero, values, BPF_ANY))
+		err = -errno;
+	free(values);
+	return err;
+}
+
+int totals_begin(struct source *s)
+{
+	int err = entry_new(s, bpf_map__fd(s->skel->maps.totals), sizeof(struct pl_total));
+
+	s->n_ended_netns = 0;
+	s->n_floods = 0;
+	return err ? err : entry_new(s, bpf_map__fd(s->skel->maps.floods), sizeof(struct pl_flood));
+}
+
+static struct source_netns *ended_find(struct source *s, uint32_t netns)
+{
+	for (size_t i = 0; i < s->n_ended_netns; i++)
+		if (s->ended_netns[i].netns == netns)
+			return &s->ended_netns[i];
+	return NULL;
+}
+
+/* A namespace that the kernel counts under 0 is looked for there. */
+static uint32_t netns_counted(struct source *s, uint32_t netns)
+{
+	void *values = values_new(s, sizeof(struct pl_total));
+	bool apart = values && !bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.totals), &netns, values);
+
+	free(values);
+	return apart ? netns : 0;
+}
+
+int totals_ended(struct source *s, uint32_t netns, unsigned int proto)
+{
+	struct source_netns *n, *grown;
+
+	netns = netns_counted(s, netns);
+	n = ended_find(s, netns);
+	if (!n) {
+		grown = realloc(s->ended_netns, (s->n_ended_netns + 1) * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		s->ended_netns = grown;
+		n = &grown[s->n_ended_netns++];
+		*n = (struct source_netns){ .netns = netns };
+	}
+	n->releases[proto]++;
+	return 0;
+}
+
+void totals_forget(struct source *s, uint32_t netns)
+{
+	bpf_map_delete_elem(bpf_map__fd(s->skel->maps.totals), &netns);
+}
+
+static void netns_sum(struct source *s, struct source_netns *n, const struct pl_total *values)
+{
+	const struct source_netns *here = ended_find(s, n->netns);
+
+	for (unsigned int p = 0; p < PL_PROTOS; p++) {
+		for (unsigned int cpu = 0; cpu < s->cpus; cpu++) {
+			n->allocs[p] += values[cpu].c[PL_TOTAL_ALLOC][p];
+			n->opens[p] += values[cpu].c[PL_TOTAL_OPEN][p];
+			n->releases[p] += values[cpu].c[PL_TOTAL_RELEASE][p];
+			n->fails[p] += values[cpu].c[PL_TOTAL_FAIL][p];
+		}
+		n->releases[p] += here ? here->releases[p] : 0;
+	}
+}
+
+static bool netns_any(const struct source_netns *n)
+{
+	uint64_t any = 0;
+
+	for (unsigned int p = 0; p < PL_PROTOS; p++)
+		any |= n->allocs[p] | n->opens[p] | n->releases[p] | n->fails[p];
+	return any;
+}
+
+int source_netns_each(struct source *s, int (*fn)(void *ctx, const struct source_netns *n), void *ctx)
+{
+	struct pl_total *values = values_new(s, sizeof(*values));
+	int map = bpf_map__fd(s->skel->maps.totals), err = values ? 0 : -ENOMEM;
+	uint32_t key, next, *prev = NULL;
+
+	while (err >= 0 && !bpf_map_get_next_key(map, prev, &next)) {
+		struct source_netns n = { .netns = next };
+
+		key = next;
+		prev = &key;
+		if (bpf_map_lookup_elem(map, &key, values))
+			continue;
+		netns_sum(s, &n, values);
+		if (netns_any(&n))
+			err = fn(ctx, &n);
+	}
+	free(values);
+	return err < 0 ? err : 0;
+}
+
+/* What was lost of the cgroup until the last call; the entry is made. */
+static uint64_t *flood_told(struct source *s, uint64_t cgroup)
+{
+	for (size_t i = 0; i < s->n_floods; i++)
+		if (s->floods[i].cgroup == cgroup)
+			return &s->floods[i].lost;
+	s->floods[s->n_floods].cgroup = cgroup;
+	s->floods[s->n_floods].lost = 0;
+	return &s->floods[s->n_floods++].lost;
+}
+
+/* Entries are never deleted, so there are never more than the table holds. */
+static void flood_look(struct source *s, uint64_t cgroup, const struct pl_flood *values, struct source_flooder *top)
+{
+	uint64_t *told = flood_told(s, cgroup), sum = 0, since;
+	const struct pl_flood *last = values;
+
+	for (unsigned int cpu = 0; cpu < s->cpus; cpu++) {
+		sum += values[cpu].lost;
+		if (values[cpu].lost > last->lost)
+			last = &values[cpu];
+	}
+	since = sum - *told;
+	*told = sum;
+	if (since <= top->lost)
+		return;
+	*top = (struct source_flooder){ .lost = since, .cgroup = cgroup, .tgid = last->tgid };
+	memcpy(top->comm, last->comm, sizeof(top->comm));
+	top->comm[PL_COMM_LEN - 1] = '\0';
+}
+
+int source_flooder(struct source *s, struct source_flooder *top)
+{
+	struct pl_flood *values = values_new(s, sizeof(*values));
+	int map = bpf_map__fd(s->skel->maps.floods);
+	uint64_t key, next, *prev = NULL;
+
+	memset(top, 0, sizeof(*top));
+	if (!values)
+		return -ENOMEM;
+	while (!bpf_map_get_next_key(map, prev, &next)) {
+		key = next;
+		prev = &key;
+		if (!bpf_map_lookup_elem(map, &key, values))
+			flood_look(s, key, values, top);
+	}
+	free(values);
+	return 0;
+}

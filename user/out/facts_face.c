@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The two faces of the list of facts: JSON and CSV; see facts.h. */
+#include "out/facts.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/timex.h"
+
+static void json_value(struct json *j, const struct fact *fact, const struct fact_value *v, const struct event *ev)
+{
+	switch (v->type) {
+	case FACT_NULL:
+		json_null(j);
+		break;
+	case FACT_WORD:
+		json_plain(j, v->text);
+		break;
+	case FACT_TEXT:
+		json_str_max(j, v->text, fact->max);
+		break;
+	case FACT_INT:
+		json_int(j, v->num);
+		break;
+	case FACT_ID:
+		json_id(j, v->id);
+		break;
+	case FACT_BOOL:
+		json_bool(j, v->num);
+		break;
+	case FACT_TIME:
+		json_time(j, v->num);
+		break;
+	case FACT_TREE:
+		v->tree(j, ev);
+		break;
+	}
+}
+
+void facts_json_fields(struct json *j, const struct event *ev)
+{
+	struct fact_value v;
+	size_t count;
+	const struct fact *list = facts_list(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!facts_apply(&list[i], ev))
+			continue;
+		list[i].get(ev, &v);
+		json_member(j, list[i].member, list[i].member_len);
+		json_value(j, &list[i], &v, ev);
+	}
+}
+
+void facts_json(struct strbuf *out, const struct event *ev)
+{
+	struct json j;
+
+	json_init(&j, out);
+	json_object(&j);
+	facts_json_fields(&j, ev);
+	json_object_end(&j);
+}
+
+/* Quotes what was appended since `start` when RFC 4180 wants it. */
+static void csv_quote(struct strbuf *out, size_t start)
+{
+	struct strbuf plain = STRBUF_INIT;
+
+	if (out->err || !strpbrk(strbuf_str(out) + start, ",\"\r\n"))
+		return;
+	strbuf_puts(&plain, out->data + start);
+	strbuf_truncate(out, start);
+	strbuf_putc(out, '"');
+	for (const char *p = strbuf_str(&plain); *p; p++) {
+		if (*p == '"')
+			strbuf_putc(out, '"');
+		strbuf_putc(out, *p);
+	}
+	strbuf_putc(out, '"');
+	if (plain.err && !out->err)
+		out->err = plain.err;
+	strbuf_free(&plain);
+}
+
+static bool starts_formula(char c)
+{
+	return c && strchr("=+-@", c);
+}
+
+/* As str_escape(), and nothing at the start that a spreadsheet would run, nor what would read as its escape. */
+static void csv_text(struct strbuf *out, const char *text)
+{
+	static const char *const escapes[] = { "\\x3d", "\\x2b", "\\x2d", "\\x40" };
+	size_t i = 0;
+
+	while (i < 4 && strncmp(text, escapes[i], 4))
+		i++;
+	if (starts_formula(*text) || i < 4)
+		strbuf_printf(out, "\\x%02x", (unsigned char)*text++);
+	str_escape_str(out, text);
+}
+
+void facts_csv_text(struct strbuf *out, const char *text)
+{
+	size_t start = out->len;
+
+	if (text)
+		csv_text(out, text);
+	csv_quote(out, start);
+}
+
+static void csv_tree(struct strbuf *out, const struct fact_value *v, const struct event *ev)
+{
+	struct json j;
+
+	json_init(&j, out);
+	v->tree(&j, ev);
+}
+
+static void csv_value(struct strbuf *out, const struct fact_value *v, const struct event *ev)
+{
+	char buf[TIMEX_BUF];
+	size_t start = out->len;
+
+	switch (v->type) {
+	case FACT_NULL:
+		break;
+	case FACT_WORD:
+		strbuf_puts(out, v->text);
+		break;
+	case FACT_TEXT:
+		csv_text(out, v->text);
+		break;
+	case FACT_INT:
+		strbuf_put_int(out, v->num);
+		break;
+	case FACT_ID:
+		strbuf_put_uint(out, v->id);
+		break;
+	case FACT_BOOL:
+		strbuf_puts(out, v->num ? "true" : "false");
+		break;
+	case FACT_TIME:
+		strbuf_puts(out, timex_rfc3339(v->num, buf));
+		break;
+	case FACT_TREE:
+		csv_tree(out, v, ev);
+		break;
+	}
+	csv_quote(out, start);
+}
+
+void facts_csv_header(struct strbuf *out)
+{
+	size_t count;
+	const struct fact *list = facts_list(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].twin)
+			continue;
+		if (i)
+			strbuf_putc(out, ',');
+		strbuf_puts(out, list[i].name);
+	}
+	strbuf_putc(out, '\n');
+}
+
+/* The fact of the column of list[i] which stands in the event, or NULL. */
+static const struct fact *fact_in_column(const struct fact *list, size_t count, size_t i, const struct event *ev)
+{
+	if (facts_apply(&list[i], ev))
+		return &list[i];
+	for (size_t k = i + 1; k < count; k++)
+		if (list[k].twin && facts_apply(&list[k], ev) && !strcmp(list[k].name, list[i].name))
+			return &list[k];
+	return NULL;
+}
+
+void facts_csv(struct strbuf *out, const struct event *ev)
+{
+	struct fact_value v;
+	size_t count;
+	const struct fact *list = facts_list(&count), *fact;
+
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].twin)
+			continue;
+		if (i)
+			strbuf_putc(out, ',');
+		fact = fact_in_column(list, count, i, ev);
+		if (!fact)
+			continue;
+		fact->get(ev, &v);
+		csv_value(out, &v, ev);
+	}
+	strbuf_putc(out, '\n');
+}
+
+void facts_json_gap(struct json *j, const struct gap *g)
+{
+	json_object(j);
+	json_key(j, "lost");
+	if (g->lost < 0)
+		json_null(j);
+	else
+		json_int(j, g->lost);
+	json_key(j, "from");
+	json_time(j, g->from);
+	json_key(j, "to");
+	json_time(j, g->to == INT64_MAX ? 0 : g->to);
+	json_key(j, "cause");
+	json_str(j, event_gap_name(g->cause));
+	json_object_end(j);
+}
