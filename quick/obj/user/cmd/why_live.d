@@ -1,0 +1,23 @@
+quick/obj/user/cmd/why_live.o: user/cmd/why_live.c user/base/clock.h \
+ user/base/log.h user/cmd/cmd.h user/base/opt.h user/base/ports.h \
+ user/cmd/why.h user/kern/host.h user/kern/source.h \
+ include/portlife/event.h user/kern/hooks.h user/model/why.h \
+ user/model/event.h user/out/why_answer.h user/kern/identity.h \
+ user/kern/recorder.h user/model/tracker.h user/model/lease.h
+user/base/clock.h:
+user/base/log.h:
+user/cmd/cmd.h:
+user/base/opt.h:
+user/base/ports.h:
+user/cmd/why.h:
+user/kern/host.h:
+user/kern/source.h:
+include/portlife/event.h:
+user/kern/hooks.h:
+user/model/why.h:
+user/model/event.h:
+user/out/why_answer.h:
+user/kern/identity.h:
+user/kern/recorder.h:
+user/model/tracker.h:
+user/model/lease.h:

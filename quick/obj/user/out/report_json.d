@@ -1,0 +1,17 @@
+quick/obj/user/out/report_json.o: user/out/report_json.c \
+ user/out/report.h user/model/pressure.h user/base/ports.h \
+ user/model/event.h include/portlife/event.h user/model/report.h \
+ user/base/hist.h user/model/report_group.h user/model/report_space.h \
+ user/base/json.h user/base/str.h user/out/facts.h
+user/out/report.h:
+user/model/pressure.h:
+user/base/ports.h:
+user/model/event.h:
+include/portlife/event.h:
+user/model/report.h:
+user/base/hist.h:
+user/model/report_group.h:
+user/model/report_space.h:
+user/base/json.h:
+user/base/str.h:
+user/out/facts.h:

@@ -1,0 +1,17 @@
+quick/obj/user/out/report_text.o: user/out/report_text.c \
+ user/out/report.h user/model/pressure.h user/base/ports.h \
+ user/model/event.h include/portlife/event.h user/model/report.h \
+ user/base/hist.h user/model/report_group.h user/model/report_space.h \
+ user/base/str.h user/base/timex.h user/out/report_draw.h
+user/out/report.h:
+user/model/pressure.h:
+user/base/ports.h:
+user/model/event.h:
+include/portlife/event.h:
+user/model/report.h:
+user/base/hist.h:
+user/model/report_group.h:
+user/model/report_space.h:
+user/base/str.h:
+user/base/timex.h:
+user/out/report_draw.h:

@@ -1,0 +1,12 @@
+quick/obj/user/store/hot_dict.o: user/store/hot_dict.c \
+ user/store/hot_priv.h user/store/dict.h user/store/hot.h \
+ user/store/batch.h user/model/event.h include/portlife/event.h \
+ user/store/db.h user/store/dir.h
+user/store/hot_priv.h:
+user/store/dict.h:
+user/store/hot.h:
+user/store/batch.h:
+user/model/event.h:
+include/portlife/event.h:
+user/store/db.h:
+user/store/dir.h:

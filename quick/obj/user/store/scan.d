@@ -1,0 +1,10 @@
+quick/obj/user/store/scan.o: user/store/scan.c user/store/file_priv.h \
+ user/store/file.h user/model/event.h include/portlife/event.h \
+ user/store/db.h user/store/dir.h user/store/dict.h
+user/store/file_priv.h:
+user/store/file.h:
+user/model/event.h:
+include/portlife/event.h:
+user/store/db.h:
+user/store/dir.h:
+user/store/dict.h:
