@@ -227,11 +227,40 @@ static void test_release_before_open(void **state)
 	tracker_free(t);
 }
 
+/* A snapshot that fails half-way found leases that it never told, and some of them have ended. */
+static void test_snapshot_fails(void **state)
+{
+	struct told told = { .n = 0, .fail_at = 6 };
+	struct tracker *t;
+
+	assert_int_equal(tracker_new(tell, &told, &t), 0);
+	assert_int_equal(tracker_snapshot_end(t), 0);
+	for (uint64_t id = 1; id <= 3; id++) {
+		struct pl_rec end = record(PL_REC_RELEASE, id, 0, 12);
+
+		end.hdr.reason = PL_REASON_CLOSE;
+		end.lease.flags = PL_F_SNAPSHOT;
+		assert_int_equal(tracker_record(t, &end), 0);
+	}
+	assert_int_equal(told.n, 0);
+	assert_int_equal(tracker_snapshot_end(t), -5);	/* the callback's own error at the last end is passed on */
+	assert_int_equal(told.n, 6);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(told.ev[i].kind, i % 2 ? EV_RELEASE : EV_OPEN);
+		assert_int_equal(told.ev[i].lease.id, told.ev[i & ~1].lease.id);
+		assert_int_equal(told.ev[i].reason, i % 2 ? PL_REASON_CLOSE : PL_REASON_NONE);
+	}
+	assert_int_equal(tracker_live(t), 0);
+	assert_int_equal(tracker_snapshot_end(t), 0);
+	assert_int_equal(told.n, 6);
+	tracker_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_release_after_repair), cmocka_unit_test(test_release_before_alloc), cmocka_unit_test(test_release_before_open),
-		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_snapshot_fails), cmocka_unit_test(test_life),
 		cmocka_unit_test(test_told_once),
 		cmocka_unit_test(test_end_without_beginning),
 		cmocka_unit_test(test_owner_after_the_end),

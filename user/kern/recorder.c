@@ -119,7 +119,9 @@ void recorder_close(struct recorder *r)
 
 int recorder_snapshot(struct recorder *r)
 {
-	return source_snapshot(r->source);
+	int err = source_snapshot(r->source), told = tracker_snapshot_end(r->tracker);
+
+	return err ? err : told;
 }
 
 static void recorder_watch(struct recorder *r, int fd)
@@ -251,7 +253,7 @@ static int recorder_look(struct recorder *r, int64_t now)
 		err = recorder_look_hooks(r, now, unix_now);
 	r->last_look = unix_now;
 	if (!err && r->refill && now >= r->refill_at) {
-		err = source_snapshot(r->source);
+		err = recorder_snapshot(r);
 		r->refill_at = now + REFILL_EVERY;
 		r->refill = false;
 	}

@@ -190,6 +190,20 @@ int tracker_record(struct tracker *t, const struct pl_rec *rec)
 	return err;
 }
 
+int tracker_snapshot_end(struct tracker *t)
+{
+	int err = 0;
+
+	while (!err && t->n_waiting) {
+		struct pl_rec open = t->waiting[t->n_waiting - 1];
+
+		open.hdr.kind = PL_REC_OPEN;
+		open.hdr.reason = PL_REASON_NONE;
+		err = tracker_record(t, &open);
+	}
+	return err;
+}
+
 int tracker_repair_begin(struct tracker *t, uint64_t boot_now)
 {
 	lease_table_free(t->kernel);

@@ -33,6 +33,13 @@ int tracker_record(struct tracker *t, const struct pl_rec *rec);
 /* Records not told because a repair had told the same before: beginnings (EV_ALLOC) or ends (EV_RELEASE). */
 uint64_t tracker_repeated(const struct tracker *t, enum event_kind kind);
 
+/*
+ * To be called after each snapshot, also after one that failed half-way: what
+ * ended in its midst while its PL_REC_OPEN never came is told now, beginning and
+ * end.  Returns as tracker_record().
+ */
+int tracker_snapshot_end(struct tracker *t);
+
 /* Open leases as told so far. */
 size_t tracker_live(const struct tracker *t);
 const struct lease_table *tracker_leases(const struct tracker *t);
