@@ -40,6 +40,27 @@ mkdir "$work/conf"
 expect "nor is a directory" refused "cannot read the configuration '$work/conf'"
 rmdir "$work/conf"
 
+# Whatever it is refused for: where no state directory was, none is left.
+refused_clean() {
+	local want=$1
+	shift
+	run record --config "$work/empty" --state-dir "$work/none" --duration 1s "$@"
+	[[ $status -eq $want && ! -e $work/none ]] || { echo "exit $status: $(cat "$work/stderr"; ls -la "$work/none")"; return 1; }
+}
+: >"$work/empty"
+expect "refused for its metrics address: no directory is left" refused_clean 2 --metrics-listen 0.0.0.0:9
+expect "refused for its log: none either" refused_clean 5 --log-file /nonexistent/log
+unprivileged() {
+	setpriv --bounding-set=-all --inh-caps=-all timeout 60 "$portlife" record --config "$work/empty" --state-dir "$work/none" \
+		--duration 1s 2>"$work/stderr" </dev/null
+	status=$?
+	[[ $status -eq 4 && ! -e $work/none ]] || { echo "exit $status: $(cat "$work/stderr"; ls -la "$work/none")"; return 1; }
+}
+expect "refused its hooks: none either" unprivileged
+if [[ $(id -u) -eq 0 ]] && id nobody >/dev/null 2>&1; then
+	expect "refused as another user: none either" refused_clean 2 --metrics-listen 0.0.0.0:9 --user nobody
+fi
+
 # The unit file.
 unit=$work/portlife.service
 sed 's|@SBINDIR@|/usr/sbin|' "$here/../../user/dist/portlife.service" >"$unit"

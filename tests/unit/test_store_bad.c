@@ -17,6 +17,36 @@ static void test_two_writers(void **state)
 	store_close(other);
 }
 
+/* One that is refused before it wrote leaves nothing where nothing was, and what was there as it was. */
+static void test_unused(void **state)
+{
+	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .begin_later = true };
+	char other[128];
+	struct store *st;
+
+	teardown(NULL);
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	assert_int_equal(access(dir, F_OK), 0);
+	store_close(st);
+	assert_int_equal(access(dir, F_OK), -1);
+
+	assert_int_equal(mkdir(dir, 0750), 0);
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	store_close(st);
+	assert_int_equal(rmdir(dir), 0);	/* there still, and empty */
+
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	close(open(other, O_CREAT | O_WRONLY, 0600));
+	store_close(st);
+	assert_int_equal(access(other, F_OK), 0);
+
+	store_close(open_store());
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	store_close(st);
+	assert_true(*first_file("lock") && *first_file("hot-"));
+}
+
 static void test_modes(void **state)
 {
 	struct store *st;
@@ -355,7 +385,7 @@ static void test_odd_wal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_two_writers), TEST(test_modes), TEST(test_bad_directory),
+		TEST(test_two_writers), TEST(test_unused), TEST(test_modes), TEST(test_bad_directory),
 		TEST(test_bad_sealed_files), TEST(test_flipped_bytes), TEST(test_corrupt_hot_is_set_aside),
 		TEST(test_odd_hot_is_left_alone), TEST(test_corrupt_while_writing),
 		TEST(test_copied_directory), TEST(test_copy_on_read_only_medium), TEST(test_odd_wal),

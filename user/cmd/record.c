@@ -304,6 +304,23 @@ static int record_attach(struct record *r, const struct privilege_user *user)
 	return privilege_run(user, record_begin_store, r) ? EXIT_STORE : 0;
 }
 
+static int record_start_as(struct record *r, struct privilege_user *user)
+{
+	int err;
+
+	if (privilege_user_dir(user, r->conf.common.state_dir))
+		return EXIT_STORE;
+	err = meter_new(clock_boot_ns(), &r->meter);
+	if (!err)
+		err = pressure_new(&(struct pressure_limits){ 0 }, &r->pressure);
+	if (!err)
+		err = privilege_run(user, record_open_sinks, r);
+	if (err)
+		return err < 0 ? EXIT_STORE : err;
+	return record_attach(r, user);
+}
+
+/* One that is refused leaves no state directory behind that was not there. */
 static int record_start(struct record *r)
 {
 	struct privilege_user user;
@@ -311,16 +328,13 @@ static int record_start(struct record *r)
 
 	if (err)
 		return err == -EPERM ? EXIT_PRIVILEGE : EXIT_USAGE;
-	if (privilege_user_dir(&user, r->conf.common.state_dir))
-		return EXIT_STORE;
-	err = meter_new(clock_boot_ns(), &r->meter);
-	if (!err)
-		err = pressure_new(&(struct pressure_limits){ 0 }, &r->pressure);
-	if (!err)
-		err = privilege_run(&user, record_open_sinks, r);
-	if (err)
-		return err < 0 ? EXIT_STORE : err;
-	return record_attach(r, &user);
+	err = record_start_as(r, &user);
+	if (err) {
+		store_close(r->store);
+		r->store = NULL;
+		privilege_user_dir_leave(&user, r->conf.common.state_dir);
+	}
+	return err;
 }
 
 static int record_print_open(struct record *r)

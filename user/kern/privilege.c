@@ -44,13 +44,14 @@ int privilege_user_find(const char *name, struct privilege_user *ret)
 	return 0;
 }
 
-int privilege_user_dir(const struct privilege_user *u, const char *dir)
+int privilege_user_dir(struct privilege_user *u, const char *dir)
 {
 	struct stat st;
 
 	if (!u->name || geteuid())
 		return 0;
-	if (!mkdir(dir, 0750)) {
+	u->made_dir = !mkdir(dir, 0750);
+	if (u->made_dir) {
 		if (!chown(dir, u->uid, u->gid))
 			return 0;
 		log_err("cannot give '%s' to user '%s': %s", dir, u->name, strerror(errno));
@@ -63,6 +64,12 @@ int privilege_user_dir(const struct privilege_user *u, const char *dir)
 	else
 		log_err("cannot make '%s': %s", dir, strerror(errno));
 	return -EPERM;
+}
+
+void privilege_user_dir_leave(const struct privilege_user *u, const char *dir)
+{
+	if (u->made_dir)
+		rmdir(dir);	/* fails where there is something in it, as it should */
 }
 
 static int become(const struct privilege_user *u)

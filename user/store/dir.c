@@ -31,9 +31,10 @@ const char *dir_strerror(int err)
 	}
 }
 
-static int dir_make(const char *path)
+static int dir_make(const char *path, bool *made)
 {
-	if (!mkdir(path, DIR_MODE) || errno == EEXIST)
+	*made = !mkdir(path, DIR_MODE);
+	if (*made || errno == EEXIST)
 		return 0;
 	log_err("cannot make the state directory '%s': %s", path, strerror(errno));
 	return -errno;
@@ -104,7 +105,7 @@ int dir_open(const char *path, bool writer, struct store_dir **ret)
 	if (!dir)
 		return err;
 	dir->fd = -1;
-	err = writer ? dir_make(path) : 0;
+	err = writer ? dir_make(path, &dir->made) : 0;
 	if (err)
 		goto fail;
 	err = dir->fd = dir_open_fd(path);
@@ -287,6 +288,16 @@ int dir_lock(const struct store_dir *dir, int *ret_fd)
 	if (fd >= 0)
 		close(fd);
 	return err;
+}
+
+void dir_leave_unused(const struct store_dir *dir, int lock_fd)
+{
+	struct stat st;
+
+	if (fstat(lock_fd, &st) || st.st_size || unlinkat(dir->fd, "lock", 0))
+		return;
+	if (dir->made)
+		rmdir(dir->path);	/* not when somebody put something there */
 }
 
 int dir_beat(int lock_fd, const struct dir_pulse *pulse)

@@ -27,6 +27,7 @@
 struct store_dir {
 	int fd;
 	uid_t owner;
+	bool made;	/* by dir_open() */
 	char *path;	/* absolute, without symbolic links */
 };
 
@@ -97,6 +98,11 @@ int dir_publish(const struct store_dir *dir, const char *tmp, const char *name);
 
 /* Takes the lock.  -EBUSY, said with the holder's pid, when somebody has it. */
 int dir_lock(const struct store_dir *dir, int *ret_fd);
+/*
+ * Of a writer that never beat: takes away the lock file, if nobody ever wrote
+ * here, and the directory, if dir_open() made it and it is empty.  The lock must be held.
+ */
+void dir_leave_unused(const struct store_dir *dir, int lock_fd);
 int dir_beat(int lock_fd, const struct dir_pulse *pulse);
 /* The last beat, zeroes if there was none; `alive`: somebody holds the lock. */
 void dir_pulse(const struct store_dir *dir, struct dir_pulse *ret, bool *alive);

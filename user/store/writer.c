@@ -368,8 +368,11 @@ void writer_close(struct writer *w, bool lost)
 	carry_free(w->carry);
 	queue_destroy(&w->queue);
 	pthread_mutex_destroy(&w->stats_lock);
-	if (w->lock_fd >= 0)
+	if (w->lock_fd >= 0) {
+		if (!w->running)
+			dir_leave_unused(w->dir, w->lock_fd);
 		close(w->lock_fd);
+	}
 	dir_close(w->dir);
 	free(w->owners);
 	free(w->owner_ids);
