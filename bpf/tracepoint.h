@@ -143,6 +143,9 @@ static __always_inline void tw_key_fill(struct tw_birth_key *k, struct sock *sk,
 	}
 }
 
+/* Far longer than from the start of the timer to the end of the socket, which follows in the same softirq. */
+#define TW_BIRTH_NS 1000000000ULL
+
 /* A socket leaves for TIME_WAIT: its TIME_WAIT socket was armed just before. */
 __noinline int c_timewait(__u64 sk)
 {
@@ -155,6 +158,10 @@ __noinline int c_timewait(__u64 sk)
 		return 0;
 	b = *found;
 	bpf_map_delete_elem(&tw_births, &key);
+	if (bpf_ktime_get_boot_ns() - b.ts > TW_BIRTH_NS)
+		return 0;	/* an old one was re-armed; this socket leaves no TIME_WAIT */
+	/* What looked like the same one armed again was another at its address. */
+	lease_end(b.tw, PL_REASON_TIME_WAIT, b.ts);
 	lease_timewait(b.tw, sk, b.ts);
 	return 0;
 }
@@ -228,7 +235,7 @@ static __always_inline bool c_tw_timer(struct timer_list *timer)
 /* mod_timer() stops and starts within microseconds; an interrupt may fall between. */
 #define TW_REARM_NS 5000000ULL
 
-/* Is it the same TIME_WAIT socket that lives on? */
+/* Is it the same TIME_WAIT socket that lives on?  So it seems: c_timewait() knows when a socket dies for another. */
 static __always_inline bool c_tw_rearmed(const struct pl_lease *held, struct sock *tw, __u64 now)
 {
 	return held->cancelled && now - held->cancelled < TW_REARM_NS && held->lport == sock_num(tw) &&
@@ -250,11 +257,9 @@ int BPF_PROG(c_timer_start, struct timer_list *timer)
 	b.tw = (__u64)tw;
 	b.ts = bpf_ktime_get_boot_ns();
 	held = bpf_map_lookup_elem(&holders, &b.tw);
-	if (held && c_tw_rearmed(held, (struct sock *)tw, b.ts)) {
+	if (held && c_tw_rearmed(held, (struct sock *)tw, b.ts))
 		held->cancelled = 0;
-		return 0;
-	}
-	if (held)	/* the memory of one that was killed a moment ago, before the reader looked */
+	else if (held)	/* the memory of one that was killed a moment ago, before the reader looked */
 		lease_end(b.tw, PL_REASON_TIME_WAIT, held->cancelled ? held->cancelled : b.ts);
 	tw_key_fill(&key, (struct sock *)tw, BPF_CORE_READ(tw, tw_sport));
 	bpf_map_update_elem(&tw_births, &key, &b, BPF_ANY);

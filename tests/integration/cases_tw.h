@@ -267,6 +267,48 @@ static void tw_reuse(void)
 	close(l);
 }
 
+/*
+ * A connection takes the port over, ends at once, and its own TIME_WAIT gets the
+ * memory of its predecessor's: two lives at one address with the same ports at
+ * both ends within a millisecond, told apart all the same.
+ */
+static void tw_reuse_same_memory(void)
+{
+	int64_t deadline;
+	cpu_set_t one;
+	int l, c, s;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	MUST(sched_setaffinity(0, sizeof(one), &one));
+	l = listener_at(LO, SERVER);
+	sysctl_set("ipv4/tcp_tw_reuse", "1");
+	port_range(41210, 41210);
+	c = client_to(LO, SERVER);
+	s = accept_one(l);
+	close(c);
+	read_eof(s);
+	close(s);
+	HELD(TCP, .port = 41210, .kind = "connect", .time_wait = YES, MINE);
+	sleep_ms(2200);
+	deadline = now_ns(CLOCK_MONOTONIC) + self.patience_ms * 1000000;
+	for (;;) {
+		c = tcp4();
+		if (!try_connect(c, LO, SERVER))
+			break;
+		if (errno != EADDRNOTAVAIL || passed_by(deadline))
+			broken("tcp_tw_reuse");
+		close(c);
+	}
+	close(c);
+	s = accept_one(l);
+	read_eof(s);
+	close(s);
+	HELD(TCP, .port = 41210, .kind = "connect", .time_wait = YES, MINE);
+	CHECK(count_leases(&(struct want){ TCP, .port = 41210, .time_wait = YES }).all_match == 2, "not two lives with a TIME_WAIT each");
+	close(l);
+}
+
 /* A RST that hits TIME_WAIT ends it. */
 static void tw_reset(void)
 {

@@ -44,7 +44,7 @@ static struct test tests[] = {
 	T(early_then_again, EARLY), T(early_blocked_accept, EARLY), T(early_backlog, EARLY), T(early_no_ports, EARLY),
 
 	T(tw_client_minute, SLOW), T(tw_server_minute, SLOW), T(tw_named_port_minute, SLOW), T(fin_wait2_rearmed, SLOW),
-	T(tw_named_port_open, 0), T(tw_owner_outlives_process, 0), T(tw_v6, 0), T(fin_wait2_expires, 0), T(tw_reuse, 0),
+	T(tw_named_port_open, 0), T(tw_owner_outlives_process, 0), T(tw_v6, 0), T(fin_wait2_expires, 0), T(tw_reuse, 0), T(tw_reuse_same_memory, 0),
 	T(tw_reset, 0), T(tw_memory_reused, 0), T(tw_netns_purge, 0),
 
 	T(tcp_connect, 0), T(tcp_connect_refused, 0), T(tcp_reset_by_peer, 0), T(tcp_syn_sent_close, 0),
