@@ -173,6 +173,13 @@ int i_udp(struct bpf_iter__udp *ctx)
 	return 0;
 }
 
+/* What a TIME_WAIT socket leaves in its memory is its number, but not its place at the port: inet_twsk_bind_unhash(). */
+static __always_inline bool snap_tw_gone(const struct pl_lease *held, __u64 tw)
+{
+	return held->flags & PL_F_TIME_WAIT && !BPF_CORE_READ((struct inet_timewait_sock *)tw, tw_tb) &&
+	       bpf_ktime_get_boot_ns() - held->closed > SNAP_CANCEL_NS;	/* it is not there at once */
+}
+
 SEC("iter/bpf_map_elem")
 int i_check(struct bpf_iter__bpf_map_elem *ctx)
 {
@@ -188,7 +195,7 @@ int i_check(struct bpf_iter__bpf_map_elem *ctx)
 		lease_end(addr, PL_REASON_TIME_WAIT, held->cancelled);
 		return 0;
 	}
-	if (sock_num((struct sock *)addr) == held->lport &&
+	if (sock_num((struct sock *)addr) == held->lport && !snap_tw_gone(held, addr) &&
 	    BPF_CORE_READ((struct sock *)addr, __sk_common.skc_net.net, ns.inum) == held->netns)
 		return 0;
 	lease_drop_stale(addr);

@@ -139,6 +139,7 @@ struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	__be16 tw_sport;
 	struct timer_list tw_timer;
+	struct inet_bind_bucket *tw_tb;
 };
 
 struct qstr { const unsigned char *name; };
