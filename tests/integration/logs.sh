@@ -131,10 +131,12 @@ for n in range(10):
     if n in (5, 9): time.sleep(6)
 signal.pause()'
 expect "half of a range in use" until_true 40 grep -q "netns $ns_inode: half of the ephemeral range is in use: 6 of 10 ports of 40000-40009" "$work/full.err"
+expect "a range that will be used up soon" until_true 40 grep -q "netns $ns_inode: at this rate the ephemeral range will be used up in [0-9]" "$work/full.err"
 expect "90 % of a range in use" until_true 40 grep -q "netns $ns_inode: 90 % of the ephemeral range is in use: 10 of 10" "$work/full.err"
 kill "$child"
 record_end
 expect "each is told once" test "$(grep -c "netns $ns_inode: .* in use: " "$work/full.err")" -eq 2
+expect "and so is the end that comes" test "$(grep -c "netns $ns_inode: at this rate" "$work/full.err")" -eq 1
 
 # Logs that hang, are full, are gone: recording goes on, the end comes, the loss is counted.
 dropped() { sed -n 's/^portlife_log_messages_dropped_total //p' "$work/m.prom" 2>/dev/null; }
