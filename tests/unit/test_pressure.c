@@ -53,6 +53,11 @@ static int keep(void *ctx, const struct pressure_use *u)
 	return 0;
 }
 
+static int never_netns(void *ctx, uint32_t netns)
+{
+	return -EINVAL;
+}
+
 static struct pressure_use space(struct pressure *p)
 {
 	struct pressure_use u = { 0 };
@@ -297,7 +302,33 @@ static void test_against_naive(void **state)
 	for (int i = 0; i < N; i++)
 		if (live[i].lease.id)
 			tell(p, live[i], EV_RELEASE);
+	pressure_tick(p, 1000000000, NULL, NULL);
+	pressure_tick(p, 2000000000, NULL, NULL);
 	assert_true(pressure_bytes(p) < 64 * 1024);	/* nothing is kept of what is gone */
+	pressure_free(p);
+}
+
+/* A namespace that is empty for a moment keeps what is known of it; one that stays so is forgotten. */
+static void test_empty_for_a_moment(void **state)
+{
+	struct pressure *p = fresh(0, 0, 0);
+	int64_t now = 1000000000;
+
+	tell(p, lease(1, 6, PL_KIND_BIND0, 40000, NULL, 0), EV_ALLOC);
+	assert_int_equal(pressure_range(p, 7, 40000, 40009, NULL), 0);
+	tell(p, lease(1, 6, PL_KIND_BIND0, 40000, NULL, 0), EV_RELEASE);
+	assert_int_equal(pressure_range(p, 7, 40000, 40009, NULL), -ENOENT);
+	pressure_tick(p, now, NULL, NULL);
+	assert_int_equal(pressure_each_netns(p, never_netns, NULL), 0);
+	tell(p, lease(2, 6, PL_KIND_BIND0, 40001, NULL, 0), EV_ALLOC);
+	assert_true(space(p).known);
+	assert_int_equal(space(p).used[0], 0);
+	assert_int_equal(space(p).used[1], 1);
+	tell(p, lease(2, 6, PL_KIND_BIND0, 40001, NULL, 0), EV_RELEASE);
+	pressure_tick(p, now += 1000000000, NULL, NULL);
+	pressure_tick(p, now += 1000000000, NULL, NULL);
+	tell(p, lease(3, 6, PL_KIND_BIND0, 40002, NULL, 0), EV_ALLOC);
+	assert_false(space(p).known);
 	pressure_free(p);
 }
 
@@ -328,7 +359,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parity_and_reserved), cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_udp_shares_nothing), cmocka_unit_test(test_levels), cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_bounds), cmocka_unit_test(test_against_naive), cmocka_unit_test(test_idslots),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_against_naive), cmocka_unit_test(test_empty_for_a_moment),
+		cmocka_unit_test(test_idslots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

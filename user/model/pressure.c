@@ -104,7 +104,7 @@ static int space_get(struct pressure *p, uint32_t netns, uint32_t *ret)
 	*ret = p->last_space = space_find(p, netns);
 	if (*ret != PRESSURE_NONE)
 		return 0;
-	for (i = 0; i < p->n_spaces && p->spaces[i]; i++)
+	for (i = 0; i < p->n_spaces && p->spaces[i] && p->spaces[i]->leases; i++)
 		;
 	if (i == p->max.spaces)
 		return -ENOSPC;
@@ -115,6 +115,7 @@ static int space_get(struct pressure *p, uint32_t netns, uint32_t *ret)
 		p->spaces = grown;
 		p->spaces[p->n_spaces++] = NULL;
 	}
+	space_free(p->spaces[i]);
 	p->spaces[i] = calloc(1, sizeof(**p->spaces));
 	if (!p->spaces[i])
 		return -ENOMEM;
@@ -123,12 +124,19 @@ static int space_get(struct pressure *p, uint32_t netns, uint32_t *ret)
 	return 0;
 }
 
-static void space_put(struct pressure *p, uint32_t i)
+/* Not at once: a program that opens one connection after the other empties its namespace each time. */
+void pressure_spaces_sweep(struct pressure *p)
 {
-	if (p->spaces[i]->leases)
-		return;
-	space_free(p->spaces[i]);
-	p->spaces[i] = NULL;
+	for (uint32_t i = 0; i < p->n_spaces; i++) {
+		struct space *s = p->spaces[i];
+
+		if (s && !s->leases && s->idle) {
+			space_free(s);
+			p->spaces[i] = NULL;
+		} else if (s) {
+			s->idle = !s->leases;
+		}
+	}
 }
 
 static struct page *use_page(struct use *u, uint16_t port)
@@ -321,7 +329,6 @@ static void lease_forget(struct pressure *p, struct idslot *slot)
 		dest_put(p, slot->dest);
 	}
 	use_count(p->spaces[space], PLACE_PROTO(slot->place), slot->port, PLACE_BOUND(slot->place), -1);
-	space_put(p, space);
 }
 
 /* Only connections of ours use up ports towards a destination. */
@@ -347,10 +354,8 @@ static int lease_file(struct pressure *p, struct idslot *slot, unsigned int prot
 
 	if (err)
 		return err;
-	if (!use_page(&p->spaces[space]->use[proto], l->lport)) {
-		space_put(p, space);
+	if (!use_page(&p->spaces[space]->use[proto], l->lport))
 		return -ENOMEM;
-	}
 	slot->port = l->lport;
 	slot->place = PLACE(space, proto, bound);
 	use_count(p->spaces[space], proto, l->lport, bound, 1);
@@ -457,7 +462,7 @@ int pressure_range(struct pressure *p, uint32_t netns, uint16_t lo, uint16_t hi,
 	uint32_t i = space_find(p, netns);
 	struct space *s;
 
-	if (i == PRESSURE_NONE)
+	if (i == PRESSURE_NONE || !p->spaces[i]->leases)
 		return -ENOENT;
 	s = p->spaces[i];
 	if (s->known && s->lo == lo && s->hi == hi && same_ports(&s->reserved, reserved ? reserved : &none))
@@ -475,7 +480,7 @@ int pressure_each_netns(struct pressure *p, int (*fn)(void *ctx, uint32_t netns)
 	int err = 0;
 
 	for (uint32_t i = 0; !err && i < p->n_spaces; i++)
-		if (p->spaces[i])
+		if (p->spaces[i] && p->spaces[i]->leases)
 			err = fn(ctx, p->spaces[i]->netns);
 	return err;
 }

@@ -33,7 +33,8 @@ struct use {
 /* One namespace. */
 struct space {
 	uint32_t netns;
-	uint32_t leases;	/* 0: the slot is free */
+	uint32_t leases;	/* 0: the slot may be used for another */
+	bool idle;		/* without a lease at the last sweep */
 	bool known;
 	uint16_t lo, hi;
 	uint32_t cap[2];
@@ -70,6 +71,8 @@ struct pressure {
 	int64_t ticked;
 };
 
+/* Lets go of the namespaces that had no lease at the last call either. */
+void pressure_spaces_sweep(struct pressure *p);
 /* IPPROTO_* of an index. */
 uint8_t pressure_proto(unsigned int ix);
 

@@ -127,6 +127,7 @@ int pressure_tick(struct pressure *p, int64_t now, pressure_fn fn, void *ctx)
 	if (p->ticked && now - p->ticked < TICK_NS)
 		return 0;
 	p->ticked = now;
+	pressure_spaces_sweep(p);
 	for (uint32_t i = 0; !err && i < p->n_spaces; i++)
 		for (unsigned int proto = 0; !err && p->spaces[i] && proto < PRESSURE_PROTOS; proto++)
 			err = tick_space(p->spaces[i], proto, &p->spaces[i]->use[proto].trend, seconds, fn, ctx);
