@@ -24,13 +24,21 @@
 
 int source_iterate(struct source *s, struct bpf_program *prog, int map_fd, iter_fn fn)
 {
-	union bpf_iter_link_info info = { .map.map_fd = map_fd };
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-	struct bpf_link *link = bpf_program__attach_iter(prog, map_fd >= 0 ? &opts : NULL);
+	struct bpf_iter_attach_opts opts;
+	union bpf_iter_link_info info;
+	struct bpf_link *link;
 	char *chunk = malloc(ITER_CHUNK);
 	int fd = -1, err = 0;
 	ssize_t n = -1;
 
+	/* Padding is looked at, too, and an initializer need not clear it. */
+	memset(&info, 0, sizeof(info));
+	memset(&opts, 0, sizeof(opts));
+	info.map.map_fd = (uint32_t)map_fd;
+	opts.sz = sizeof(opts);
+	opts.link_info = &info;
+	opts.link_info_len = sizeof(info);
+	link = bpf_program__attach_iter(prog, map_fd >= 0 ? &opts : NULL);
 	if (!link || !chunk) {
 		err = chunk ? -errno : -ENOMEM;
 		goto out;
