@@ -2,6 +2,9 @@
 /* What people type: ports, times, spans, sizes, filters, options. The first byte chooses the reader. */
 #include "fuzz/fuzz.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 #include "base/opt.h"
 #include "base/parse.h"
 #include "base/ports.h"
@@ -105,9 +108,63 @@ static void escapes(const char *text)
 	strbuf_free(&out);
 }
 
+/* What `who` and `why` are asked. */
+static void asks(const char *text)
+{
+	char why[OPT_WHY_LEN] = "";
+	struct ask ask;
+
+	if (ask_parse(text, &ask, why, sizeof(why))) {
+		claim(why[0] && memchr(why, 0, sizeof(why)));
+		return;
+	}
+	claim(ask.lo >= 1 && ask.lo <= ask.hi);
+	claim(!ask.by_addr || ask.family == AF_INET || ask.family == AF_INET6);
+	claim(ask_class(ask.lo) && ask_class_range(ask.hi));
+}
+
+#define ARGS_MAX 12
+
+/* A whole command line, one argument a line. */
+static void arguments(const char *text)
+{
+	struct common_opts c = COMMON_OPTS_INIT;
+	struct ports set = { .count = 0 };
+	char program[] = "portlife", *argv[ARGS_MAX + 2] = { program }, *copy = fuzz_text((const uint8_t *)text, strlen(text)), *rest = copy;
+	bool flag = false, off = true;
+	const char *str = NULL;
+	int64_t at = 0;
+	uint32_t n = 1;
+	int argc = 1, err;
+	const struct opt opts[] = {
+		OPT_FLAG("flag", &flag, "f"), OPT_UNSET("no-off", &off, "o"), OPT_PORTS("port", &set, "p"), OPT_TIME("at", &at, "t"),
+		OPT_U32("n", "N", &n, 1, 9, "n"), OPT_STR("str", "S", &str, "s"), OPT_COMMON(&c), OPT_END,
+	};
+	const struct opt_cmd cmd = { .name = "fuzz", .args = "PORT", .about = "f", .opts = opts, .min_args = 1, .max_args = 3 };
+
+	while (rest && argc <= ARGS_MAX)
+		argv[argc++] = strsep(&rest, "\n");
+	err = opt_parse(&cmd, &argc, argv);
+	claim(err == 0 || err == OPT_HELPED || err == -EINVAL);
+	claim(n >= 1 && n <= 9);
+	if (!err) {
+		claim(argc >= 2 && argc <= 4);
+		for (int i = 1; i < argc; i++)
+			claim(argv[i] >= copy && argv[i] <= copy + strlen(text));
+	}
+	free(copy);
+}
+
+/* Help goes to stdout. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	claim(freopen("/dev/null", "w", stdout));
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const readers[])(const char *) = { ports, times, spans, numbers, filters, options, escapes };
+	static void (*const readers[])(const char *) = { ports, times, spans, numbers, filters, options, escapes, asks, arguments };
 	char *text;
 
 	fuzz_quiet();
