@@ -61,7 +61,7 @@ static __always_inline bool intent_take(struct sock *sk, struct intent *in)
 	return in->sk == (__u64)sk;
 }
 
-static __always_inline int errno_ix(int err)
+__noinline int errno_ix(__u64 err)
 {
 	switch (err) {
 	case LINUX_EADDRINUSE:
@@ -81,35 +81,50 @@ static __always_inline int errno_ix(int err)
 #define FAIL_FAMILY	40
 #define FAIL_PORT	48
 
-/* `what`: protocol, kind << 8, errno << FAIL_ERR; with FAIL_TOLD what was asked for; see intent_failed(). */
+/* Is `what` a refused bind, with the number that was asked for? */
+static __always_inline bool fail_named(__u64 what)
+{
+	__u8 kind = what >> 8;
+
+	return (what & FAIL_TOLD) && (kind == PL_KIND_BIND || kind == PL_KIND_BIND0);
+}
+
+static __always_inline void fail_add_asked(struct pl_lease *l, __u64 what, __u64 addr, __u64 addr_high)
+{
+	if (fail_named(what)) {
+		if (l->family == (__u8)(what >> FAIL_FAMILY))
+			sock_unpack(l->laddr, addr, addr_high);
+	} else if ((what & FAIL_TOLD) && !l->rport) {
+		l->rport = what >> FAIL_PORT;
+		sock_unpack(l->raddr, addr, addr_high);
+	}
+}
+
+/*
+ * `what`: protocol, kind << 8, errno << FAIL_ERR; with FAIL_TOLD what was asked for; see intent_failed().
+ * The barriers keep what is read off `what` from being kept on the stack, which is scarce.
+ */
 __noinline int intent_refused(__u64 sk, __u64 what, __u64 addr, __u64 addr_high)
 {
-	__u8 proto = what, kind = what >> 8, family = what >> FAIL_FAMILY;
-	bool named = (what & FAIL_TOLD) && (kind == PL_KIND_BIND || kind == PL_KIND_BIND0);
-	__u16 err = what >> FAIL_ERR, port = what >> FAIL_PORT;
-	struct pl_lease l = { .kind = kind };
+	struct pl_lease l = { .kind = what >> 8 };
 	struct sock_head head;
-	int e = errno_ix(err);
 
-	if (e < 0)
+	if (errno_ix((__u16)(what >> FAIL_ERR)) < 0)
 		return 0;
 	sock_look(&head, (struct sock *)sk);
-	sock_fill_port(&l, &head, proto, named ? port : HEAD(&head, skc_num));
-	if (kind != PL_KIND_BIND)
+	sock_fill_port(&l, &head, what, fail_named(what) ? what >> FAIL_PORT : HEAD(&head, skc_num));
+	if (l.kind != PL_KIND_BIND)
 		l.flags |= PL_F_CHOSEN;
-	if (named && family == l.family) {
-		sock_unpack(l.laddr, addr, addr_high);
-	} else if (!named && (what & FAIL_TOLD) && !l.rport) {
-		l.rport = port;
-		sock_unpack(l.raddr, addr, addr_high);
-	}
+	barrier_var(what);
+	fail_add_asked(&l, what, addr, addr_high);
 	l.cancelled = compat_sock_range((void *)sk);
 	owner_fill_current(&l, (struct sock *)sk, &head);
 	l.start = bpf_ktime_get_boot_ns();
 	l.id = lease_id(l.start);
-	count(PL_STAT_FAIL(proto_ix(proto), e));
-	total(l.netns, PL_TOTAL_FAIL, proto_ix(proto));
-	emit(&l, PL_REC_FAIL, l.start, 0, err);
+	barrier_var(what);
+	count(PL_STAT_FAIL(proto_ix(l.proto), errno_ix((__u16)(what >> FAIL_ERR))));
+	total(l.netns, PL_TOTAL_FAIL, proto_ix(l.proto));
+	emit(&l, PL_REC_FAIL, l.start, 0, (__u16)(what >> FAIL_ERR));
 	return 0;
 }
 

@@ -139,7 +139,8 @@ __u64 tw_timer = 0;
 /* Set here when the reader was woken early, cleared by the reader. */
 __u32 reader_woken = 0;
 
-static __always_inline void count(__u32 index)
+/* Counts one of PL_STAT_*. */
+__noinline int count(__u64 index)
 {
 	__u32 zero = 0;
 	struct stats *s = bpf_map_lookup_elem(&stats, &zero);
@@ -147,6 +148,7 @@ static __always_inline void count(__u32 index)
 	/* Atomic although per CPU: a softirq may come between load and store. */
 	if (s && index < PL_STATS)
 		__sync_fetch_and_add(&s->c[index], 1);
+	return 0;
 }
 
 /* Counts one of PL_TOTAL_* of the namespace. */

@@ -39,19 +39,38 @@ static __always_inline void owner_read_ids(struct pl_lease *l, struct task_struc
 	l->proc_start = BPF_CORE_READ(leader, start_boottime);
 }
 
-static __always_inline void owner_fill_task(struct pl_lease *l, struct task_struct *t, void *room)
+/* Through a helper, a field at a time: where the verifier does not know the pointer. */
+static __always_inline void owner_probe(struct pl_lease *l, struct task_struct *t, void *room)
 {
-	struct cgroup *cgroup = BPF_CORE_READ(t, cgroups, dfl_cgrp);
 	struct file *exe = BPF_CORE_READ(t, mm, exe_file);
 
 	owner_read_ids(l, t, room);
 	l->uid = BPF_CORE_READ(t, cred, uid.val);
-	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), &t->comm);
 	if (exe)
 		l->exe = BPF_CORE_READ(exe, f_inode, i_ino);
-	l->cgroup = BPF_CORE_READ(cgroup, kn, id);
-	if (!path_recent(l))
-		path_tell_origin(l, exe, cgroup);
+	l->cgroup = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id);
+}
+
+/* The same by plain loads, which cost next to nothing. */
+static __always_inline void owner_load(struct pl_lease *l, struct task_struct *t)
+{
+	struct file *exe = t->mm->exe_file;
+
+	l->tid = t->pid;
+	l->tgid = t->tgid;
+	l->ppid = t->real_parent->tgid;
+	l->proc_start = t->group_leader->start_boottime;
+	l->uid = t->cred->uid.val;
+	if (exe)
+		l->exe = exe->f_inode->i_ino;
+	l->cgroup = t->cgroups->dfl_cgrp->kn->id;
+}
+
+/* `task` is the same as a number. */
+static __always_inline void owner_name(struct pl_lease *l, __u64 task)
+{
+	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), &((struct task_struct *)task)->comm);
+	path_tell_origin(task, l->tgid, l->proc_start, l->exe, l->cgroup);
 }
 
 static __always_inline void owner_copy(struct pl_lease *to, const struct pl_lease *from)
@@ -67,7 +86,7 @@ static __always_inline void owner_copy(struct pl_lease *to, const struct pl_leas
 }
 
 /* The connection that an MPTCP subflow belongs to, or 0. */
-static __always_inline __u64 owner_msk(struct sock *sk)
+__noinline __u64 owner_msk(__u64 sk)
 {
 	struct inet_connection_sock *icsk = (void *)sk;
 	struct tcp_sock *tp = (void *)sk;
@@ -96,11 +115,12 @@ static __always_inline bool owner_from_msk(struct pl_lease *l, __u64 msk)
 static __always_inline void owner_fill_current(struct pl_lease *l, struct sock *sk, void *room)
 {
 	struct task_struct *t = (void *)bpf_get_current_task();
-	__u64 msk = l->proto == IPPROTO_TCP ? owner_msk(sk) : 0;
+	__u64 msk = l->proto == IPPROTO_TCP ? owner_msk((__u64)sk) : 0;
 
 	if (msk && (BPF_CORE_READ(t, flags) & PF_KTHREAD) && owner_from_msk(l, msk))
 		return;
-	owner_fill_task(l, t, room);
+	owner_probe(l, t, room);
+	owner_name(l, (__u64)t);
 	l->owner_src = PL_OWNER_PROCESS;
 	if (msk)
 		bpf_map_update_elem(&msks, &msk, l, BPF_ANY);

@@ -10,22 +10,28 @@
 #define PATH_NAME_MAX	256	/* NAME_MAX and its NUL */
 #define PATH_DEPTH	32
 
-/* Appends one name; false when the record is full. */
-static __always_inline bool path_append(struct pl_path_rec *r, const void *name)
-{
-	__u32 off = r->len;
-	long n;
+/*
+ * A walk in the midst, under the task that walks: its record, where it is, and
+ * the fields that lead on.  It lies in a table so that a step can be a function
+ * of its own, which the verifier walks through once and not once for each step.
+ */
+struct path_walk {
+	__u64 node, mnt, root;	/* before the first step where the first two lie; mnt 0: a cgroup */
+	__u32 up_at, name_at;	/* up_at 0: before the first step */
+	struct pl_path_rec rec;
+};
 
-	if (off > PL_PATH_MAX - PATH_NAME_MAX)
-		return false;
-	n = bpf_probe_read_kernel_str(&r->data[off], PATH_NAME_MAX, name);
-	if (n <= 0)
-		return false;
-	r->len = off + n;
-	return true;
-}
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PL_WALKS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);	/* struct task_struct: not every program may ask for the pid */
+	__type(value, struct path_walk);
+} walks SEC(".maps");
 
-#define PATH_READ(word, at) (bpf_probe_read_kernel(&(word), sizeof(word), (void *)(at)), word)
+/* No part of the skeleton, which knows no such type. */
+static const struct path_walk no_walk = {};
+static const __u8 yes = 1;
 
 static __always_inline __u64 path_word(__u64 at)
 {
@@ -35,134 +41,185 @@ static __always_inline __u64 path_word(__u64 at)
 	return word;
 }
 
-/*
- * Tells the path of `node`: a dentry, of the executable `id` of the process, if
- * `mnt` is its mount; else the kernfs node of the cgroup `id`.  As d_path():
- * climbs, and goes over to the mount above where a mount's root is reached.
- *
- * A global function, because the verifier walks through one only once a program,
- * whatever calls it; and one walk for both trees.  This loop was nine tenths of
- * the time that portlife took to start.  Old verifiers lose track of a
- * reservation that is tested for NULL twice, so it is tested once, where it is made.
- */
-__noinline int path_tell(__u64 id, __u64 proc_start, __u64 tgid, __u64 node, __u64 mnt)
+/* Appends one name; false when the record is full. */
+static __always_inline bool path_append(struct pl_path_rec *r, __u64 name)
 {
-	struct pl_path_rec *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
-	__u32 up_at = mnt ? bpf_core_field_offset(struct dentry, d_parent) : compat_kernfs_parent_at();
-	__u32 name_at = mnt ? bpf_core_field_offset(struct dentry, d_name.name) : bpf_core_field_offset(struct kernfs_node, name);
-	__u64 at = up_at | (__u64)name_at << 32;
-	__u64 word = 0, up, root = 0;	/* one word that all reads share: stack is scarce */
-	int i;
+	__u32 off = r->len;
+	long n;
 
-	if (!r) {
-		count(PL_STAT_RING(PL_REC_PATH));
-		return -1;
-	}
-	barrier_var(at);
-	r->hdr.ts = bpf_ktime_get_boot_ns();
-	r->hdr.size = sizeof(*r);
-	r->hdr.kind = PL_REC_PATH;
-	r->hdr.reason = 0;
-	r->hdr.err = 0;
-	r->id = id;
-	r->proc_start = proc_start;
-	r->tgid = tgid;
-	r->len = 0;
-	r->what = mnt ? PL_PATH_EXE : PL_PATH_CGROUP;
-	r->cut = 1;
-	if (mnt)
-		root = PATH_READ(word, mnt + bpf_core_field_offset(struct mount, mnt.mnt_root));
-#pragma unroll
-	for (i = 0; i < PATH_DEPTH; i++) {
-		if (mnt && node == root) {
-			node = PATH_READ(word, mnt + bpf_core_field_offset(struct mount, mnt_mountpoint));
-			PATH_READ(word, mnt + bpf_core_field_offset(struct mount, mnt_parent));
-			if (word == mnt) {
-				r->cut = 0;
-				break;
-			}
-			mnt = word;
-			root = PATH_READ(word, mnt + bpf_core_field_offset(struct mount, mnt.mnt_root));
-			continue;
-		}
-		PATH_READ(word, node + (__u32)at);
-		/* The root of the tree, or one that no mount covers: memfd, or detached. */
-		if (!word || word == node) {
-			r->cut = 0;
-			break;
-		}
-		up = word;
-		barrier_var(r);	/* or the compiler keeps the addresses of its fields on the stack */
-		if (!path_append(r, (void *)PATH_READ(word, node + (at >> 32))))
-			break;
-		node = up;
-	}
-	bpf_ringbuf_submit(r, emit_flags());
-	return 0;
-}
-
-/* Told now or before; false: it did not fit the ring. */
-static __always_inline bool path_tell_once(__u64 id, __u64 proc_start, __u64 tgid, __u64 node, __u64 mnt)
-{
-	struct told_key key = { .id = id, .proc_start = proc_start, .tgid = tgid };
-	__u8 one = 1;
-
-	if (bpf_map_lookup_elem(&told, &key))
-		return true;
-	if (path_tell(id, proc_start, tgid, node, mnt))
+	if (off > PL_PATH_MAX - PATH_NAME_MAX)
 		return false;
-	bpf_map_update_elem(&told, &key, &one, BPF_ANY);
+	n = bpf_probe_read_kernel_str(&r->data[off], PATH_NAME_MAX, (void *)name);
+	if (n <= 0)
+		return false;
+	r->len = off + n;
 	return true;
 }
 
-/* Whether this CPU was the last to tell both names, or to see that they were told. */
-static __always_inline bool path_recent(const struct pl_lease *l)
+/* Whether the reader was told of it. */
+__noinline int path_told(__u64 id, __u64 proc_start, __u64 tgid)
 {
-	__u32 slot = l->tgid % RECENT_SLOTS;
-	struct recent *r = bpf_map_lookup_elem(&recents, &slot);
+	struct told_key key = { .id = id, .proc_start = proc_start, .tgid = tgid };
 
-	return r && r->tgid == l->tgid && r->proc_start == l->proc_start && r->exe == l->exe && r->cgroup == l->cgroup;
+	return bpf_map_lookup_elem(&told, &key) != NULL;
+}
+
+/* Begins a walk at the node whose pointer lies `at`; `mnt_at`: where that of its mount lies, 0: a kernfs node. */
+__noinline int path_begin(__u64 id, __u64 proc_start, __u64 tgid, __u64 at, __u64 mnt_at)
+{
+	__u64 who = bpf_get_current_task();
+	struct path_walk *w;
+
+	bpf_map_update_elem(&walks, &who, &no_walk, BPF_ANY);
+	w = bpf_map_lookup_elem(&walks, &who);
+	if (!w)
+		return 0;
+	w->rec.id = id;
+	w->rec.proc_start = proc_start;
+	w->rec.tgid = tgid;
+	w->rec.what = mnt_at ? PL_PATH_EXE : PL_PATH_CGROUP;
+	w->rec.cut = 1;
+	w->node = at;
+	w->mnt = mnt_at;
+	return 1;
+}
+
+static __always_inline void path_first_step(struct path_walk *w)
+{
+	w->node = path_word(w->node);
+	if (w->mnt) {
+		w->mnt = path_word(w->mnt) - bpf_core_field_offset(struct mount, mnt);
+		w->root = path_word(w->mnt + bpf_core_field_offset(struct mount, mnt.mnt_root));
+		w->up_at = bpf_core_field_offset(struct dentry, d_parent);
+		w->name_at = bpf_core_field_offset(struct dentry, d_name.name);
+	} else {
+		w->up_at = compat_kernfs_parent_at();
+		w->name_at = bpf_core_field_offset(struct kernfs_node, name);
+	}
 }
 
 /*
+ * One step up, as d_path(): to the parent, or where a mount's root is reached to
+ * the mount above.  1: there is more to come.
+ */
+__noinline int path_step(void)
+{
+	__u64 who = bpf_get_current_task(), up, mnt;
+	struct path_walk *w = bpf_map_lookup_elem(&walks, &who);
+
+	if (!w)
+		return 0;
+	if (!w->up_at)
+		path_first_step(w);
+	mnt = w->mnt;
+	if (mnt && w->node == w->root) {
+		up = path_word(mnt + bpf_core_field_offset(struct mount, mnt_parent));
+		if (up == mnt) {
+			w->rec.cut = 0;
+			return 0;
+		}
+		w->node = path_word(mnt + bpf_core_field_offset(struct mount, mnt_mountpoint));
+		w->mnt = up;
+		w->root = path_word(up + bpf_core_field_offset(struct mount, mnt.mnt_root));
+		return 1;
+	}
+	up = path_word(w->node + w->up_at);
+	/* The root of the tree, or one that no mount covers: memfd, or detached. */
+	if (!up || up == w->node) {
+		w->rec.cut = 0;
+		return 0;
+	}
+	if (!path_append(&w->rec, path_word(w->node + w->name_at)))
+		return 0;
+	w->node = up;
+	return 1;
+}
+
+/* Tells what the walk has found; 0: it could not be told. */
+__noinline int path_send(void)
+{
+	__u64 who = bpf_get_current_task();
+	struct path_walk *w = bpf_map_lookup_elem(&walks, &who);
+
+	if (!w)
+		return 0;
+	w->rec.hdr.ts = bpf_ktime_get_boot_ns();
+	w->rec.hdr.size = sizeof(w->rec);
+	w->rec.hdr.kind = PL_REC_PATH;
+	return !bpf_ringbuf_output(&events, &w->rec, sizeof(w->rec), emit_flags());
+}
+
+/* Ends the walk; `sent`: the reader was told. */
+__noinline int path_end(__u64 sent)
+{
+	__u64 who = bpf_get_current_task();
+	struct path_walk *w = bpf_map_lookup_elem(&walks, &who);
+
+	if (w && sent) {
+		struct told_key key = { .id = w->rec.id, .proc_start = w->rec.proc_start, .tgid = w->rec.tgid };
+
+		bpf_map_update_elem(&told, &key, &yes, BPF_ANY);
+	}
+	bpf_map_delete_elem(&walks, &who);
+	return sent;
+}
+
+/*
+ * Tells the name of an executable or a cgroup, unless it was told before; see
+ * path_begin().  0: it could not be told.  Small functions side by side, because
+ * old kernels give a chain of calls 512 bytes of stack.
+ */
+__noinline int path_tell_once(__u64 id, __u64 proc_start, __u64 tgid, __u64 at, __u64 mnt_at)
+{
+	if (path_told(id, proc_start, tgid))
+		return 1;
+	if (path_begin(id, proc_start, tgid, at, mnt_at))
+		for (int i = 0; i < PATH_DEPTH; i++)
+			if (!path_step())
+				break;
+	if (path_end(path_send()))
+		return 1;
+	count(PL_STAT_RING(PL_REC_PATH));
+	return 0;
+}
+
+static __always_inline struct recent *path_recent(__u64 tgid)
+{
+	__u32 slot = tgid % RECENT_SLOTS;
+
+	return bpf_map_lookup_elem(&recents, &slot);
+}
+
+/*
+ * Tells the names of executable and cgroup of `task`, whose ids are given, where
+ * this CPU was not the last to tell them or to see that they were told.
+ *
  * An interrupt may write the same slot in our midst.  That makes no harm: what
  * it wrote was told as well, and a mixture names no process that exists.
  */
-static __always_inline void path_set_recent(const struct pl_lease *l)
+__noinline int path_tell_origin(__u64 task, __u64 tgid, __u64 proc_start, __u64 exe, __u64 cgroup)
 {
-	__u32 slot = l->tgid % RECENT_SLOTS;
-	struct recent *r = bpf_map_lookup_elem(&recents, &slot);
+	struct recent *r = path_recent(tgid);
+	struct task_struct *t = (void *)task;
+	__u64 at;
 
+	if (r && r->tgid == tgid && r->proc_start == proc_start && r->exe == exe && r->cgroup == cgroup)
+		return 0;
+	at = (__u64)BPF_CORE_READ(t, mm, exe_file) + bpf_core_field_offset(struct file, f_path);
+	if (exe && !path_tell_once(exe, proc_start, tgid, at + bpf_core_field_offset(struct path, dentry),
+				   at + bpf_core_field_offset(struct path, mnt)))
+		return 0;
+	at = (__u64)BPF_CORE_READ(t, cgroups, dfl_cgrp) + bpf_core_field_offset(struct cgroup, kn);
+	if (cgroup && !path_tell_once(cgroup, 0, 0, at, 0))
+		return 0;
+	r = path_recent(tgid);	/* anew, for old kernels give a chain of calls little stack */
 	if (!r)
-		return;
-	r->tgid = l->tgid;
-	r->proc_start = l->proc_start;
-	r->exe = l->exe;
-	r->cgroup = l->cgroup;
-}
-
-/*
- * `exe` is the struct file of the executable or NULL.  What goes to path_tell()
- * is read anew: it takes numbers, not pointers that the verifier knows.
- */
-static __always_inline void path_tell_origin(const struct pl_lease *l, struct file *exe, struct cgroup *cgroup)
-{
-	bool told_exe = true, told_cgroup = true;
-
-	if (exe) {
-		__u64 mnt = path_word((__u64)exe + bpf_core_field_offset(struct file, f_path.mnt));
-		__u64 dentry = path_word((__u64)exe + bpf_core_field_offset(struct file, f_path.dentry));
-
-		mnt -= bpf_core_field_offset(struct mount, mnt);
-		told_exe = path_tell_once(l->exe, l->proc_start, l->tgid, dentry, mnt);
-	}
-	if (l->cgroup) {
-		__u64 kn = path_word((__u64)cgroup + bpf_core_field_offset(struct cgroup, kn));
-
-		told_cgroup = path_tell_once(l->cgroup, 0, 0, kn, 0);
-	}
-	if (told_exe && told_cgroup)
-		path_set_recent(l);
+		return 0;
+	r->tgid = tgid;
+	r->proc_start = proc_start;
+	r->exe = exe;
+	r->cgroup = cgroup;
+	return 0;
 }
 
 #endif

@@ -116,7 +116,8 @@ static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, __u
 	if ((sock_is_udp(proto) || l->state == TCP_LISTEN) && !sock_port_locked(sk))
 		l->flags |= PL_F_CHOSEN;
 	if (t) {
-		owner_fill_task(l, t, &head);
+		owner_load(l, t);
+		owner_name(l, plain(t));
 		l->owner_src = PL_OWNER_SNAPSHOT;
 	} else if (l->state != TCP_TIME_WAIT && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
 		l->owner_src = PL_OWNER_KERNEL;

@@ -64,7 +64,7 @@ static __always_inline bool sock_in_range(struct net *net, __u16 port)
 	__u16 lo, hi;
 
 	compat_port_range(net, &lo, &hi);
-	return port >= lo && port <= hi;
+	return !(((__s64)port - lo | (__s64)hi - port) >> 63);
 }
 
 static __always_inline struct net *sock_net(struct sock *sk)
@@ -131,16 +131,12 @@ static __always_inline void sock_refresh(struct pl_lease *l, const struct sock_h
 static __always_inline __u8 sock_options(const struct sock_head *head)
 {
 	__u64 byte = *((__u8 *)head + __CORE_RELO((struct sock_common *)0, skc_reuse, BYTE_OFFSET));
-	__u8 bits = PL_S_KNOWN;
 
-	if (SOCK_OPTION(byte, skc_reuse))
-		bits |= PL_S_REUSEADDR;
-	if (SOCK_OPTION(byte, skc_reuseport))
-		bits |= PL_S_REUSEPORT;
-	if (SOCK_OPTION(byte, skc_ipv6only))
-		bits |= PL_S_V6ONLY;
-	return bits;
+	/* skc_reuse has four bits, the others have one. */
+	return PL_S_KNOWN | (SOCK_OPTION(byte, skc_reuse) + 15) >> 4 << 1 | SOCK_OPTION(byte, skc_reuseport) << 2 |
+	       SOCK_OPTION(byte, skc_ipv6only) << 3;
 }
+_Static_assert(PL_S_REUSEADDR == 1 << 1 && PL_S_REUSEPORT == 1 << 2 && PL_S_V6ONLY == 1 << 3, "shifted above");
 
 /* Into a lease that is all zeros but for its kind and flags. */
 static __always_inline void sock_fill_port(struct pl_lease *l, const struct sock_head *head, __u8 proto, __u16 port)
@@ -152,8 +148,7 @@ static __always_inline void sock_fill_port(struct pl_lease *l, const struct sock
 	l->lport = port;
 	l->netns = BPF_CORE_READ(net, ns.inum);
 	l->cookie = HEAD(head, skc_cookie.counter);
-	if (sock_in_range(net, port))
-		l->flags |= PL_F_IN_RANGE;
+	l->flags |= sock_in_range(net, port) * PL_F_IN_RANGE;
 	l->sock = sock_options(head);
 	sock_refresh(l, head);
 }

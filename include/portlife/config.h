@@ -10,6 +10,7 @@
 #define PL_SHARED_MAX		(1u << 16)	/* leases held by a bound socket and in TIME_WAIT at once */
 #define PL_INTENTS_MAX		(1u << 16)	/* threads inside bind() or connect() */
 #define PL_PROCS_MAX		(1u << 14)	/* executables and cgroups already told */
+#define PL_WALKS_MAX		(1u << 10)	/* threads that are just telling a path */
 #define PL_TOTALS_MAX		512		/* network namespaces that are counted apart */
 #define PL_FLOODS_MAX		256		/* cgroups whose lost records are counted apart */
 #define PL_RING_DEFAULT		(8u << 20)
