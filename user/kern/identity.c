@@ -16,7 +16,6 @@
 
 #include "model/workload.h"
 
-#define IDENTITY_SLOTS 16384	/* of each dictionary; a power of two */
 #define IDENTITY_PROBES 8
 
 struct name {
@@ -35,6 +34,7 @@ struct name {
 
 struct identity {
 	struct name *exes, *cgroups;
+	size_t slots;			/* of each, a power of two */
 	uint32_t clock;
 	bool with_cmdline;
 	bool hybrid;			/* systemd keeps its tree in a v1 hierarchy */
@@ -78,14 +78,15 @@ static bool proc_start_matches(uint32_t tgid, uint64_t start)
 	return start / (1000000000ULL / sysconf(_SC_CLK_TCK)) == ticks;
 }
 
-int identity_new(bool with_cmdline, struct identity **ret)
+int identity_new(size_t slots, bool with_cmdline, struct identity **ret)
 {
 	struct identity *id = calloc(1, sizeof(*id));
 
 	if (!id)
 		return -ENOMEM;
-	id->exes = calloc(IDENTITY_SLOTS, sizeof(*id->exes));
-	id->cgroups = calloc(IDENTITY_SLOTS, sizeof(*id->cgroups));
+	id->slots = slots;
+	id->exes = calloc(slots, sizeof(*id->exes));
+	id->cgroups = calloc(slots, sizeof(*id->cgroups));
 	if (!id->exes || !id->cgroups) {
 		identity_free(id);
 		return -ENOMEM;
@@ -104,9 +105,9 @@ static void name_clear(struct name *n)
 	free(n->cmdline);
 }
 
-static void names_free(struct name *names)
+static void names_free(struct name *names, size_t slots)
 {
-	for (size_t i = 0; names && i < IDENTITY_SLOTS; i++)
+	for (size_t i = 0; names && i < slots; i++)
 		name_clear(&names[i]);
 	free(names);
 }
@@ -115,8 +116,8 @@ void identity_free(struct identity *id)
 {
 	if (!id)
 		return;
-	names_free(id->exes);
-	names_free(id->cgroups);
+	names_free(id->exes, id->slots);
+	names_free(id->cgroups, id->slots);
 	free(id);
 }
 
@@ -124,15 +125,15 @@ static size_t name_hash(uint64_t id, uint64_t start, uint32_t tgid)
 {
 	uint64_t h = (id ^ start * 0x9e3779b97f4a7c15ULL ^ tgid) * 0xff51afd7ed558ccdULL;
 
-	return h >> 40 & (IDENTITY_SLOTS - 1);
+	return h >> 40;
 }
 
-static struct name *name_find(struct name *names, uint64_t id, uint64_t start, uint32_t tgid)
+static struct name *name_find(const struct identity *in, struct name *names, uint64_t id, uint64_t start, uint32_t tgid)
 {
 	size_t h = name_hash(id, start, tgid);
 
 	for (size_t i = 0; i < IDENTITY_PROBES; i++) {
-		struct name *n = &names[(h + i) & (IDENTITY_SLOTS - 1)];
+		struct name *n = &names[(h + i) & (in->slots - 1)];
 
 		if (n->age && n->id == id && n->start == start && n->tgid == tgid)
 			return n;
@@ -144,12 +145,12 @@ static struct name *name_find(struct name *names, uint64_t id, uint64_t start, u
 static struct name *name_slot(struct identity *id, struct name *names, uint64_t key, uint64_t start, uint32_t tgid)
 {
 	size_t h = name_hash(key, start, tgid);
-	struct name *best = name_find(names, key, start, tgid);
+	struct name *best = name_find(id, names, key, start, tgid);
 
 	if (!best) {
-		best = &names[h];
+		best = &names[h & (id->slots - 1)];
 		for (size_t i = 1; i < IDENTITY_PROBES; i++) {
-			struct name *n = &names[(h + i) & (IDENTITY_SLOTS - 1)];
+			struct name *n = &names[(h + i) & (id->slots - 1)];
 
 			if (n->age < best->age)
 				best = n;
@@ -254,8 +255,8 @@ static void name_ask_cmdline(struct name *n)
 void identity_fill(struct identity *id, struct event *ev)
 {
 	const struct pl_lease *l = &ev->lease;
-	struct name *exe = l->exe ? name_find(id->exes, l->exe, l->proc_start, l->tgid) : NULL;
-	struct name *cg = l->cgroup ? name_find(id->cgroups, l->cgroup, 0, 0) : NULL;
+	struct name *exe = l->exe ? name_find(id, id->exes, l->exe, l->proc_start, l->tgid) : NULL;
+	struct name *cg = l->cgroup ? name_find(id, id->cgroups, l->cgroup, 0, 0) : NULL;
 
 	ev->exe = exe ? exe->text : NULL;
 	if (exe && id->with_cmdline && !exe->asked_cmdline)
@@ -274,7 +275,7 @@ void identity_fill(struct identity *id, struct event *ev)
 
 const char *identity_cgroup(struct identity *id, uint64_t cgroup)
 {
-	const struct name *n = cgroup ? name_find(id->cgroups, cgroup, 0, 0) : NULL;
+	const struct name *n = cgroup ? name_find(id, id->cgroups, cgroup, 0, 0) : NULL;
 
 	return n ? n->cgroup : NULL;
 }

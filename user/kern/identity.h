@@ -11,13 +11,20 @@
 
 #include <linux/types.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <portlife/event.h>
 #include "model/event.h"
 
 struct identity;
 
-/* `with_cmdline`: also remember the arguments of each process; they can hold secrets. */
-int identity_new(bool with_cmdline, struct identity **ret);
+#define IDENTITY_SLOTS		16384
+#define IDENTITY_SLOTS_LOOK	1024	/* where each name is used at once and not again */
+
+/*
+ * `slots`: of each dictionary, a power of two.  `with_cmdline`: also remember the
+ * arguments of each process; they can hold secrets.
+ */
+int identity_new(size_t slots, bool with_cmdline, struct identity **ret);
 void identity_free(struct identity *id);
 
 /* Learns a name.  0 or -ENOMEM; a malformed record is -EINVAL and learns nothing. */

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btf.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,13 +17,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <bpf/btf.h>
 #include <portlife/config.h>
 #include "kern/host.h"
 #include "kern/mounts.h"
 #include "kern/source_priv.h"
 
 #define KALLSYMS_PIECE (128 * 1024)
+#define TOLD_LOOK 1024	/* names that a look tells once; more are told again */
 
 /* libbpf reports through a process-wide callback: the name of the program that failed to load. */
 static char load_failed[64];
@@ -50,18 +51,85 @@ static bool hook_of_tier(const struct hook *h, enum tier tier)
 	return h->tier == tier || h->tier == TIER_NONE;
 }
 
-/* Whether the kernel has what the program hangs on; asked of BTF where that tells. */
-static bool hook_exists(const struct btf *btf, const struct hook *h)
+/* What the program hangs on, as a type of the kernel. */
+static void hook_target(const struct hook *h, struct types_ask *ask)
 {
-	if (h->tier == TIER_A)
-		return btf__find_by_name_kind(btf, h->target, BTF_KIND_FUNC) > 0;
-	if (h->tier == TIER_C && h->how == HOOK_BPF) {
-		char name[96];
+	bool tracepoint = h->tier == TIER_C && h->how == HOOK_BPF;
 
-		snprintf(name, sizeof(name), "btf_trace_%s", strchr(h->target, ':') + 1);
-		return btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF) > 0;
-	}
-	return true;
+	ask->name[0] = '\0';
+	ask->kind = tracepoint ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC;
+	if (tracepoint)
+		snprintf(ask->name, sizeof(ask->name), "btf_trace_%s", strchr(h->target, ':') + 1);
+	else if (h->how == HOOK_ITER)
+		snprintf(ask->name, sizeof(ask->name), "bpf_iter_%s", strchr(h->target, '/') + 1);
+	else if (h->tier == TIER_A)
+		snprintf(ask->name, sizeof(ask->name), "%s", h->target);
+}
+
+/* Whether the kernel has it; asked of BTF where that tells. */
+static bool hook_exists(const struct source *s, size_t i)
+{
+	return !s->targets[i].name[0] || s->targets[i].id;
+}
+
+/*
+ * libbpf would look the target up in all of the kernel's types.  It leaves that to
+ * the handler of the section when the program is said to hang on another program:
+ * so the number of the target is given in the place of that program's descriptor,
+ * and put right when the program is loaded.
+ */
+static int target_prepare(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+{
+	opts->attach_btf_id = opts->attach_prog_fd;
+	opts->attach_prog_fd = 0;
+	return opts->attach_btf_id ? 0 : -ENOENT;
+}
+
+/* Once a process, for handlers are libbpf's own. */
+static int target_handlers(void)
+{
+	static const struct { const char *section; enum bpf_attach_type type; } handled[] = {
+		{ "fentry/", BPF_TRACE_FENTRY }, { "fexit/", BPF_TRACE_FEXIT }, { "tp_btf/", BPF_TRACE_RAW_TP }, { "iter/", BPF_TRACE_ITER },
+	};
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = target_prepare);
+	static bool done;
+	int err = 0;
+
+	for (size_t i = 0; !done && err >= 0 && i < sizeof(handled) / sizeof(handled[0]); i++)
+		err = libbpf_register_prog_handler(handled[i].section, BPF_PROG_TYPE_TRACING, handled[i].type, &opts);
+	done = done || err >= 0;
+	return err < 0 ? err : 0;
+}
+
+/* The kernel's types, once a source; what is asked for does not depend on the tier. */
+static int load_types(struct source *s)
+{
+	const void *elf;
+	size_t size;
+
+	if (s->types_fd >= 0)
+		return 0;
+	for (size_t i = 0; i < hooks_count; i++)
+		hook_target(&hooks[i], &s->targets[i]);
+	elf = portlife_bpf__elf_bytes(&size);
+	s->types_fd = types_open(elf, size, s->targets, hooks_count);
+	return s->types_fd < 0 ? s->types_fd : target_handlers();
+}
+
+static struct portlife_bpf *load_open(const struct source *s)
+{
+	char path[40];
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = path);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->types_fd);
+	return portlife_bpf__open_opts(&opts);
+}
+
+static int load_autoload(struct source *s, struct bpf_program *prog, size_t i)
+{
+	int err = bpf_program__set_autoload(prog, true);
+
+	return !err && s->targets[i].id ? bpf_program__set_attach_target(prog, (int)s->targets[i].id, NULL) : err;
 }
 
 static struct bpf_program *hook_prog(struct source *s, size_t i)
@@ -81,8 +149,55 @@ static uint64_t tw_timer_in(const char *text)
 	return strtoull(at, NULL, 16);
 }
 
+/*
+ * The same asked of a program, which since 5.16 may ask for one symbol: a
+ * millisecond instead of thirty.  By hand, because older kernels refuse an object
+ * with such a program in it.  0: it cannot be asked, or is not told.
+ */
+static uint64_t tw_timer_asked(void)
+{
+	static const char name[24] = "tw_timer_handler";
+	uint64_t words[3], found = 0;
+	struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1 },
+		{ .code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1 }, { 0 },
+		{ .code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .src_reg = BPF_REG_1, .off = -24 },
+		{ .code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1 }, { 0 },
+		{ .code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .src_reg = BPF_REG_1, .off = -16 },
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8 },
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -32 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -24 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = sizeof("tw_timer_handler") },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_4, .imm = -32 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_kallsyms_lookup_name },
+		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10, .off = -32 },
+		{ .code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = BPF_F_SLEEPABLE);
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &found, .ctx_size_in = sizeof(found));
+	int prog;
+
+	memcpy(words, name, sizeof(words));
+	for (int i = 0; i < 2; i++) {
+		insns[1 + 3 * i].imm = (int32_t)words[i];
+		insns[2 + 3 * i].imm = (int32_t)(words[i] >> 32);
+	}
+	prog = bpf_prog_load(BPF_PROG_TYPE_SYSCALL, "portlife_symbol", "GPL", insns, sizeof(insns) / sizeof(insns[0]), &opts);
+	if (prog < 0)
+		return 0;
+	if (bpf_prog_test_run_opts(prog, &run))
+		found = 0;
+	close(prog);
+	return found;
+}
+
 /* Address of tw_timer_handler; 0 when the kernel does not tell.  A hundred thousand lines: read by large pieces. */
-static uint64_t load_tw_timer(void)
+static uint64_t tw_timer_read(void)
 {
 	int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
 	char *text = malloc(KALLSYMS_PIECE + 1);
@@ -107,14 +222,19 @@ static uint64_t load_tw_timer(void)
 }
 
 /* Tables of programs that are not loaded; those with room from the start cost milliseconds and megabytes. */
-static void load_maps(struct portlife_bpf *skel, enum tier tier)
+static int load_maps(struct portlife_bpf *skel, enum tier tier)
 {
-	bpf_map__set_autocreate(skel->maps.pendings, tier == TIER_C);
-	bpf_map__set_autocreate(skel->maps.tw_births, tier == TIER_C);
-	bpf_map__set_autocreate(skel->maps.calls, tier == TIER_B);
-	bpf_map__set_autocreate(skel->maps.inherits, tier == TIER_B);
-	bpf_map__set_autocreate(skel->maps.intents, tier != TIER_NONE);
-	bpf_map__set_autocreate(skel->maps.msks, tier != TIER_NONE);
+	const struct { struct bpf_map *map; bool want; } maps[] = {
+		{ skel->maps.pendings, tier == TIER_C }, { skel->maps.tw_births, tier == TIER_C },
+		{ skel->maps.calls, tier == TIER_B }, { skel->maps.inherits, tier == TIER_B },
+		{ skel->maps.intents, tier != TIER_NONE }, { skel->maps.msks, tier != TIER_NONE },
+		{ skel->maps.shared, tier != TIER_NONE }, { skel->maps.floods, tier != TIER_NONE },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(maps) / sizeof(maps[0]); i++)
+		err = bpf_map__set_autocreate(maps[i].map, maps[i].want);
+	return !err && tier == TIER_NONE ? bpf_map__set_max_entries(skel->maps.told, TOLD_LOOK) : err;
 }
 
 static int load_configure(struct source *s, enum tier tier)
@@ -126,10 +246,11 @@ static int load_configure(struct source *s, enum tier tier)
 
 	while (size < ring)
 		size *= 2;
-	load_maps(skel, tier);
+	err = load_maps(skel, tier);
 	skel->rodata->cfg_scope_all = s->opts.scope_all;
 	skel->rodata->cfg_ring_half = size / 2;
-	err = bpf_map__set_max_entries(skel->maps.events, size);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.events, size);
 	if (!err && s->opts.table_size)
 		err = bpf_map__set_max_entries(skel->maps.holders, s->opts.table_size);
 	return err;
@@ -144,30 +265,33 @@ static int load_find(const char *prog)
 }
 
 /* `drop`: programs that the verifier refused, by the first hook of each. */
-static void load_choose(struct source *s, const struct btf *btf, enum tier tier, const bool *drop)
+static int load_choose(struct source *s, enum tier tier, const bool *drop)
 {
+	int err = 0;
+
 	for (size_t i = 0; i < hooks_count; i++)
 		bpf_program__set_autoload(hook_prog(s, i), false);
-	for (size_t i = 0; i < hooks_count; i++) {
+	for (size_t i = 0; !err && i < hooks_count; i++) {
 		bool want = hook_of_tier(&hooks[i], tier), dropped = drop[load_find(hooks[i].prog)];
 
 		s->status[i].state = HOOK_UNUSED;
 		s->status[i].err = 0;
-		if (want && (dropped || !hook_exists(btf, &hooks[i]))) {
+		if (want && (dropped || !hook_exists(s, i))) {
 			s->status[i].state = HOOK_MISSING;
 			s->status[i].err = dropped ? -EINVAL : 0;
 			want = false;
 		}
 		if (want)
-			bpf_program__set_autoload(hook_prog(s, i), true);
+			err = load_autoload(s, hook_prog(s, i), i);
 	}
+	return err;
 }
 
 /*
  * Whether the kernel lets us have a trampoline at all, asked with the smallest
  * program: a refusal costs a millisecond instead of loading everything first.
  */
-static int trial_trampoline(const struct btf *btf)
+static int trial_trampoline(const struct source *s)
 {
 	struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
@@ -176,8 +300,8 @@ static int trial_trampoline(const struct btf *btf)
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
 	int prog, link, err = 0;
 
-	opts.attach_btf_id = btf__find_by_name_kind(btf, "inet_put_port", BTF_KIND_FUNC);
-	if ((int)opts.attach_btf_id <= 0)
+	opts.attach_btf_id = s->targets[load_find("a_put_port")].id;
+	if (!opts.attach_btf_id)
 		return -EOPNOTSUPP;
 	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, "portlife_trial", "GPL", insns, 2, &opts);
 	if (prog < 0)
@@ -191,11 +315,11 @@ static int trial_trampoline(const struct btf *btf)
 	return err;
 }
 
-static int load_trial(const struct btf *btf, enum tier tier)
+static int load_trial(const struct source *s, enum tier tier)
 {
 	snprintf(load_failed, sizeof(load_failed), "%s", tier == TIER_A ? "a trampoline" : "");
 	if (tier == TIER_A)
-		return trial_trampoline(btf);
+		return trial_trampoline(s);
 	if (tier == TIER_B && access("/sys/bus/event_source/devices/kprobe", F_OK)) {
 		snprintf(load_failed, sizeof(load_failed), "kprobes");
 		return -EOPNOTSUPP;
@@ -207,18 +331,18 @@ static int load_trial(const struct btf *btf, enum tier tier)
 static int load_object(struct source *s, enum tier tier)
 {
 	bool drop[SOURCE_MAX_HOOKS] = { false };
-	int err, at;
+	int err = load_types(s), at;
 
-	if (!s->btf)
-		s->btf = btf__load_vmlinux_btf();
-	err = s->btf ? load_trial(s->btf, tier) : -EOPNOTSUPP;
+	if (!err)
+		err = load_trial(s, tier);
 	while (!err) {
 		load_failed[0] = '\0';
-		s->skel = portlife_bpf__open();
+		s->skel = load_open(s);
 		err = s->skel ? load_configure(s, tier) : -errno;
+		if (!err)
+			err = load_choose(s, tier, drop);
 		if (err)
 			break;
-		load_choose(s, s->btf, tier, drop);
 		err = portlife_bpf__load(s->skel);
 		at = !err || err == -EPERM ? -1 : load_find(load_failed);
 		if (at < 0 || drop[at])
@@ -233,22 +357,24 @@ static int load_object(struct source *s, enum tier tier)
 
 static void *tw_timer_thread(void *found)
 {
-	*(uint64_t *)found = load_tw_timer();
+	*(uint64_t *)found = tw_timer_read();
 	return NULL;
 }
 
-/* The kernel writes its symbols out while another CPU verifies the programs. */
+/* Where one symbol cannot be asked for, the kernel writes all out while another CPU verifies the programs. */
 static int load_with_timer(struct source *s, enum tier tier)
 {
-	uint64_t timer = 0;
+	uint64_t timer = tier == TIER_C ? tw_timer_asked() : 0;
+	bool read = tier == TIER_C && !timer, apart;
 	pthread_t thread;
-	bool apart = tier == TIER_C && !pthread_create(&thread, NULL, tw_timer_thread, &timer);
-	int err = load_object(s, tier);
+	int err;
 
+	apart = read && !pthread_create(&thread, NULL, tw_timer_thread, &timer);
+	err = load_object(s, tier);
 	if (apart)
 		pthread_join(thread, NULL);
-	else if (tier == TIER_C)
-		timer = load_tw_timer();
+	else if (read)
+		timer = tw_timer_read();
 	if (!err)
 		s->skel->bss->tw_timer = timer;
 	return err;
@@ -300,7 +426,7 @@ static int attach_hook(struct source *s, size_t i, int tracefs)
 		link = attach_syscall(prog, hooks[i].target, tracefs);
 		break;
 	default:
-		link = bpf_program__attach(prog);
+		link = hooks[i].tier == TIER_B ? bpf_program__attach(prog) : bpf_program__attach_trace(prog);
 	}
 	if (!link)
 		return errno ? -errno : -EOPNOTSUPP;
@@ -425,23 +551,38 @@ int source_load(struct source *s, enum tier tier)
 	return 0;
 }
 
+/* Programs of the look: the iterators over what is held. */
+static int look_choose(struct source *s)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < hooks_count; i++)
+		bpf_program__set_autoload(hook_prog(s, i), false);
+	for (size_t i = 0; !err && i < hooks_count; i++)
+		if (hooks[i].how == HOOK_ITER && hooks[i].tier == TIER_NONE && strcmp(hooks[i].prog, "i_check"))
+			err = load_autoload(s, hook_prog(s, i), i);
+	return err;
+}
+
 int source_load_look(struct source *s, uint16_t lo, uint16_t hi)
 {
 	int err;
 
 	libbpf_set_print(load_print);
 	load_failed[0] = '\0';
-	s->skel = portlife_bpf__open();
-	err = s->skel ? load_configure(s, TIER_NONE) : -errno;
+	err = load_types(s);
+	if (!err) {
+		s->skel = load_open(s);
+		err = s->skel ? load_configure(s, TIER_NONE) : -errno;
+	}
 	if (!err) {
 		s->skel->rodata->cfg_port_lo = lo;
 		s->skel->rodata->cfg_port_hi = hi;
 		s->skel->rodata->cfg_details = s->more != NULL;
-		for (size_t i = 0; i < hooks_count; i++)
-			bpf_program__set_autoload(hook_prog(s, i), hooks[i].how == HOOK_ITER && hooks[i].tier == TIER_NONE &&
-						  strcmp(hooks[i].prog, "i_check"));
-		err = portlife_bpf__load(s->skel);
+		err = look_choose(s);
 	}
+	if (!err)
+		err = portlife_bpf__load(s->skel);
 	if (err)
 		err = load_refused(s, TIER_NONE, err);
 	return err;

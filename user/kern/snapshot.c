@@ -194,6 +194,15 @@ static int snapshot_namespaces(struct source *s)
 	return err;
 }
 
+/* A look has nobody who would look again: what did not fit its table is missing from the answer. */
+static int snapshot_complete(struct source *s)
+{
+	uint64_t stats[PL_STATS];
+	int err = s->tier == TIER_NONE ? source_stats(s, stats) : 0;
+
+	return !err && s->tier == TIER_NONE && stats[PL_STAT_TABLE] ? -ENOBUFS : err;
+}
+
 int source_snapshot(struct source *s)
 {
 	int err = source_iterate(s, s->skel->progs.i_task_file, -1, snapshot_chunk);
@@ -202,6 +211,8 @@ int source_snapshot(struct source *s)
 		err = snapshot_namespaces(s);
 	if (!err && s->tier != TIER_NONE)
 		err = source_check(s);
+	if (!err)
+		err = snapshot_complete(s);
 	if (!err)
 		s->skel->bss->snapshot_again = 1;
 	if (err)

@@ -16,7 +16,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <bpf/btf.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "kern/identity.h"
@@ -146,11 +145,8 @@ static int source_choose(struct source *s)
 
 	for (enum tier t = first; t <= last; t++) {
 		err = source_try(s, t);
-		if (!err) {
-			btf__free(s->btf);	/* most of our memory */
-			s->btf = NULL;
+		if (!err)
 			return 0;
-		}
 		memcpy(whys[t], s->why, sizeof(s->why));
 	}
 	for (enum tier t = first; t <= last; t++)
@@ -159,7 +155,7 @@ static int source_choose(struct source *s)
 }
 
 /* Everything but the hooks. */
-static int source_new(const struct source_opts *opts, struct source **ret)
+static int source_new(const struct source_opts *opts, size_t names, struct source **ret)
 {
 	struct source *s = calloc(1, sizeof(*s));
 
@@ -167,9 +163,10 @@ static int source_new(const struct source_opts *opts, struct source **ret)
 		return -ENOMEM;
 	s->opts = *opts;
 	s->cgroup_fd = -1;
+	s->types_fd = -1;
 	s->cpus = libbpf_num_possible_cpus();
 	*ret = s;
-	return identity_new(opts->with_cmdline, &s->identity);
+	return identity_new(names, opts->with_cmdline, &s->identity);
 }
 
 static int probe_ignore(void *ctx, const struct pl_rec *rec)
@@ -181,7 +178,7 @@ int source_probe(enum tier tier, struct hook_status *status, char *why, size_t w
 {
 	struct source_opts opts = { .tier = tier, .ring_size = 256 * 1024 };
 	struct source *s = NULL;
-	int err = source_new(&opts, &s);
+	int err = source_new(&opts, IDENTITY_SLOTS, &s);
 
 	why[0] = '\0';
 	if (!err) {
@@ -195,10 +192,10 @@ int source_probe(enum tier tier, struct hook_status *status, char *why, size_t w
 	return err;
 }
 
-static int source_new_btf(const struct source_opts *opts, struct source **ret)
+static int source_new_btf(const struct source_opts *opts, size_t names, struct source **ret)
 {
 	if (!access("/sys/kernel/btf/vmlinux", R_OK))
-		return source_new(opts, ret);
+		return source_new(opts, names, ret);
 	log_err("this kernel shows no BTF (/sys/kernel/btf/vmlinux): portlife needs CONFIG_DEBUG_INFO_BTF");
 	return -EOPNOTSUPP;
 }
@@ -206,7 +203,7 @@ static int source_new_btf(const struct source_opts *opts, struct source **ret)
 int source_open(const struct source_opts *opts, source_fn fn, void *ctx, struct source **ret)
 {
 	struct source *s = NULL;
-	int err = source_new_btf(opts, &s);
+	int err = source_new_btf(opts, IDENTITY_SLOTS, &s);
 
 	if (!err) {
 		s->fn = fn;
@@ -221,6 +218,28 @@ int source_open(const struct source_opts *opts, source_fn fn, void *ctx, struct 
 	return err;
 }
 
+/*
+ * The ring of a look carries names alone, and is drained for each chunk that an
+ * iterator gives: 32 kB, some 200 sockets, each perhaps with two names of its own.
+ */
+#define LOOK_RING	(1U << 20)
+#define LOOK_TABLE	(1U << 16)
+
+/* Entries for the sockets of a look.  Making a large table costs more than all else; sockstat tells how many TCP sockets there are. */
+static uint32_t look_table(void)
+{
+	FILE *f = fopen("/proc/net/sockstat", "re");
+	uint32_t alloc = 0;
+	char line[160];
+
+	while (f && !alloc && fgets(line, sizeof(line), f))
+		if (sscanf(line, "TCP: inuse %*u orphan %*u tw %*u alloc %" SCNu32, &alloc) != 1)
+			alloc = 0;
+	if (f)
+		fclose(f);
+	return LOOK_TABLE + (alloc < UINT32_MAX / 4 ? alloc * 2 : 0);
+}
+
 int source_open_look(uint16_t lo, uint16_t hi, source_fn fn, void *ctx, struct source **ret)
 {
 	return source_open_look_more(lo, hi, fn, NULL, ctx, ret);
@@ -228,9 +247,9 @@ int source_open_look(uint16_t lo, uint16_t hi, source_fn fn, void *ctx, struct s
 
 int source_open_look_more(uint16_t lo, uint16_t hi, source_fn fn, source_more_fn more, void *ctx, struct source **ret)
 {
-	struct source_opts opts = { .scope_all = true, .ring_size = 4 << 20 };
+	struct source_opts opts = { .scope_all = true, .ring_size = LOOK_RING, .table_size = look_table() };
 	struct source *s = NULL;
-	int err = source_new_btf(&opts, &s);
+	int err = source_new_btf(&opts, IDENTITY_SLOTS_LOOK, &s);
 
 	if (!err) {
 		s->fn = fn;
@@ -370,7 +389,8 @@ void source_close(struct source *s)
 		return;
 	source_unload(s);
 	ring_buffer__free(s->ring);
-	btf__free(s->btf);
+	if (s->types_fd >= 0)
+		close(s->types_fd);
 	identity_free(s->identity);
 	free(s->cancels);
 	free(s->ended_netns);

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 #include <portlife/config.h>
 #include "kern/source.h"
+#include "kern/types.h"
 #include "portlife.skel.h"
 
 #define SOURCE_MAX_HOOKS 96
@@ -23,7 +24,8 @@ struct source {
 	enum tier tier;
 	struct portlife_bpf *skel;
 	struct ring_buffer *ring;
-	struct btf *btf;		/* of the kernel, NULL until it is needed */
+	int types_fd;			/* the kernel's types that the programs need, -1: not looked for yet */
+	struct types_ask targets[SOURCE_MAX_HOOKS];	/* what each hook hangs on, where BTF tells; else the name is empty */
 	struct hook_status status[SOURCE_MAX_HOOKS];
 	struct bpf_link *links[SOURCE_MAX_HOOKS];
 	int cgroup_fd;			/* -1: none */
