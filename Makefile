@@ -24,7 +24,7 @@ WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototype
           -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-unused-parameter
 CFLAGS ?= -O2 -g
 ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN) -Iinclude -Iuser -I$(B)/include
-LIBS    := -lbpf -lelf -lz -lsqlite3 -lcap-ng -lcjson -lsystemd -lmicrohttpd -lm
+LIBS    := -lbpf -lelf -lz -lsqlite3 -lcap-ng -lcjson -lsystemd -ldl -lm
 ALL_LDFLAGS = $(LDFLAGS) $(SAN)
 
 SRC     := $(shell find user -name '*.c')

@@ -9,6 +9,7 @@
  */
 #include "out/prom_server.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define CONNECTIONS_MAX 32		/* all sockets together */
@@ -32,6 +34,40 @@
 #define AGE_MAX_NS (10 * 1000000000LL)
 #define WAIT_MAX_NS (3 * 1000000000LL)	/* for a sample */
 #define FRESH_NS (1000000000LL)
+
+/*
+ * The library is loaded by who serves: it brings TLS with it, which would be half
+ * of the time that every command takes to begin.
+ */
+#define MHD_LIBRARY "libmicrohttpd.so.12"
+#define MHD_FUNCTIONS(X) \
+	X(add_response_header) X(create_response_from_buffer) X(destroy_response) \
+	X(get_connection_info) X(get_fdset2) X(get_timeout) \
+	X(lookup_connection_value) X(queue_response) X(resume_connection) \
+	X(run_from_select) X(start_daemon) X(stop_daemon) \
+	X(suspend_connection)
+
+#define MHD_MEMBER(name) __typeof__(MHD_##name) *name;
+static struct { MHD_FUNCTIONS(MHD_MEMBER) } mhd;
+
+static int mhd_load(void)
+{
+	void *library = dlopen(MHD_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	const char *lacks = library ? NULL : MHD_LIBRARY;
+
+#define MHD_FIND(fn)                                                  \
+	if (!lacks) {                                                 \
+		*(void **)&mhd.fn = dlsym(library, "MHD_" #fn);       \
+		lacks = mhd.fn ? NULL : "MHD_" #fn;                   \
+	}
+	MHD_FUNCTIONS(MHD_FIND)
+	if (!lacks)
+		return 0;	/* never unloaded: others may serve as well */
+	log_err("metrics cannot be served without the library libmicrohttpd: %s", dlerror());
+	if (library)
+		dlclose(library);
+	return -ELIBACC;
+}
 
 struct request {
 	struct MHD_Connection *connection;	/* NULL: free */
@@ -58,23 +94,23 @@ struct prom_server {
 
 static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned int status, const char *text)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r = mhd.create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result ret;
 
 	if (!r)
 		return MHD_NO;
-	MHD_add_response_header(r, "Connection", "close");
+	mhd.add_response_header(r, "Connection", "close");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(r, "Allow", "GET, HEAD");
-	ret = MHD_queue_response(c, status, r);
-	MHD_destroy_response(r);
+		mhd.add_response_header(r, "Allow", "GET, HEAD");
+	ret = mhd.queue_response(c, status, r);
+	mhd.destroy_response(r);
 	return ret;
 }
 
 /* Listed, and not with a weight of nothing. */
 static bool wants_open_metrics(struct MHD_Connection *c)
 {
-	const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"), *at, *end, *q;
+	const char *accept = mhd.lookup_connection_value(c, MHD_HEADER_KIND, "Accept"), *at, *end, *q;
 
 	at = accept ? strcasestr(accept, "application/openmetrics-text") : NULL;
 	if (!at)
@@ -98,12 +134,12 @@ static enum MHD_Result answer_metrics(struct prom_server *s, struct MHD_Connecti
 	int64_t now = clock_boot_ns();
 
 	if (s->responses[0] && now - s->sampled < FRESH_NS)
-		return MHD_queue_response(c, MHD_HTTP_OK, s->responses[wants_open_metrics(c)]);
+		return mhd.queue_response(c, MHD_HTTP_OK, s->responses[wants_open_metrics(c)]);
 	if (!r || now - r->began > WAIT_MAX_NS)
 		return answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the recorder does not answer\n");
 	r->waiting = true;
 	__atomic_store_n(&s->wanted, true, __ATOMIC_RELEASE);
-	MHD_suspend_connection(c);
+	mhd.suspend_connection(c);
 	return MHD_YES;
 }
 
@@ -129,7 +165,7 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context, e
 {
 	struct prom_server *s = cls;
 	struct request *r = request_of(s, what == MHD_CONNECTION_NOTIFY_STARTED ? NULL : c);
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = mhd.get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	if (r && what == MHD_CONNECTION_NOTIFY_STARTED)
 		*r = (struct request){ .connection = c, .fd = info ? info->connect_fd : -1, .began = clock_boot_ns() };
@@ -146,11 +182,11 @@ static struct MHD_Response *response_make(const struct prom_sample *sample, bool
 
 	prom_render(&text, sample, open_metrics);
 	if (!strbuf_err(&text))
-		r = MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_COPY);
+		r = mhd.create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_COPY);
 	strbuf_free(&text);
 	if (r) {
-		MHD_add_response_header(r, "Content-Type", open_metrics ? PROM_TYPE_OPEN : PROM_TYPE_TEXT);
-		MHD_add_response_header(r, "Connection", "close");
+		mhd.add_response_header(r, "Content-Type", open_metrics ? PROM_TYPE_OPEN : PROM_TYPE_TEXT);
+		mhd.add_response_header(r, "Connection", "close");
 	}
 	return r;
 }
@@ -159,7 +195,7 @@ static void responses_drop(struct prom_server *s)
 {
 	for (int i = 0; i < 2; i++) {
 		if (s->responses[i])
-			MHD_destroy_response(s->responses[i]);
+			mhd.destroy_response(s->responses[i]);
 		s->responses[i] = NULL;
 	}
 }
@@ -192,7 +228,7 @@ static void requests_look(struct prom_server *s)
 			continue;
 		if (r->waiting && (fresh || now - r->began > WAIT_MAX_NS)) {
 			r->waiting = false;
-			MHD_resume_connection(r->connection);
+			mhd.resume_connection(r->connection);
 		} else if (now - r->began > AGE_MAX_NS && r->fd >= 0) {
 			shutdown(r->fd, SHUT_RDWR);
 		}
@@ -223,8 +259,8 @@ static void server_wait(struct prom_server *s)
 	FD_ZERO(&except);
 	FD_SET(s->event, &in);
 	for (unsigned int i = 0; i < s->n; i++) {
-		MHD_get_fdset2(s->daemons[i], &in, &out, &except, &max, FD_SETSIZE);
-		if (MHD_get_timeout(s->daemons[i], &ms) == MHD_YES && ms < LOOK_MS && (suseconds_t)ms * 1000 < tv.tv_usec)
+		mhd.get_fdset2(s->daemons[i], &in, &out, &except, &max, FD_SETSIZE);
+		if (mhd.get_timeout(s->daemons[i], &ms) == MHD_YES && ms < LOOK_MS && (suseconds_t)ms * 1000 < tv.tv_usec)
 			tv.tv_usec = (suseconds_t)ms * 1000;
 	}
 	if (select(max + 1, &in, &out, &except, &tv) < 0) {
@@ -233,7 +269,7 @@ static void server_wait(struct prom_server *s)
 		FD_ZERO(&except);
 	}
 	for (unsigned int i = 0; i < s->n; i++)
-		MHD_run_from_select(s->daemons[i], &in, &out, &except);
+		mhd.run_from_select(s->daemons[i], &in, &out, &except);
 }
 
 static void *server_thread(void *arg)
@@ -271,7 +307,7 @@ void prom_server_give(struct prom_server *s, struct prom_sample *sample)
 
 static int server_listen(struct prom_server *s, int fd, unsigned int n)
 {
-	s->daemons[s->n] = MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
+	s->daemons[s->n] = mhd.start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
 					    MHD_OPTION_LISTEN_SOCKET, fd,
 					    MHD_OPTION_CONNECTION_LIMIT, (unsigned int)(CONNECTIONS_MAX / n),
 					    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_S,
@@ -311,7 +347,9 @@ int prom_server_open(const int *fds, unsigned int n, struct prom_server **ret)
 	if (!s)
 		return -ENOMEM;
 	s->event = -1;
-	err = server_start(s, fds, n);
+	err = mhd_load();
+	if (!err)
+		err = server_start(s, fds, n);
 	if (err)
 		prom_server_close(s);
 	else
@@ -331,9 +369,9 @@ void prom_server_close(struct prom_server *s)
 	/* The library refuses to end while somebody is suspended. */
 	for (int i = 0; i < CONNECTIONS_MAX; i++)
 		if (s->requests[i].connection && s->requests[i].waiting)
-			MHD_resume_connection(s->requests[i].connection);
+			mhd.resume_connection(s->requests[i].connection);
 	for (unsigned int i = 0; i < s->n; i++)
-		MHD_stop_daemon(s->daemons[i]);
+		mhd.stop_daemon(s->daemons[i]);
 	responses_drop(s);
 	free(s->next);
 	if (s->event >= 0)
