@@ -209,9 +209,32 @@ static void test_document(void **state)
 	strbuf_free(&out);
 }
 
+/* Out of a history that somebody wrote to, each name may be any bytes. */
+static void test_names_of_any_bytes(void **state)
+{
+	static const char evil[] = "\x1b]0;x\x07\n\xff\xe2\x80\xae";
+	struct event ev = curl();
+	struct strbuf out = STRBUF_INIT;
+	struct answer a = asked("60303");
+
+	snprintf(ev.lease.comm, sizeof(ev.lease.comm), "%s", evil);
+	ev.exe = ev.cmdline = ev.where.unit = ev.where.container_id = ev.where.cgroup = ev.where.pod_uid = evil;
+	a.status = ANSWER_FOUND;
+	a.held = a.last = &ev;
+	a.n_held = 1;
+	a.lives = 1;
+	say(&out, "held", &a);
+	assert_non_null(strstr(strbuf_str(&out), ", container \\x1b]0;x"));
+	for (size_t i = 0; i < out.len; i++)
+		assert_true(out.data[i] == '\n' || (out.data[i] >= 0x20 && out.data[i] < 0x7f));
+	strbuf_free(&out);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_text), cmocka_unit_test(test_document) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text), cmocka_unit_test(test_document), cmocka_unit_test(test_names_of_any_bytes),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,8 +43,10 @@ static void say_owner(struct strbuf *out, const struct event *ev)
 		strbuf_puts(out, ", ");
 		say_name(out, ev->where.unit);
 	}
-	if (ev->where.container_id)
-		strbuf_printf(out, ", container %.12s", ev->where.container_id);
+	if (ev->where.container_id) {	/* out of a history it may be any text */
+		strbuf_puts(out, ", container ");
+		str_escape(out, ev->where.container_id, strnlen(ev->where.container_id, 12));
+	}
 	strbuf_puts(out, ")");
 	if (l->owner_src == PL_OWNER_LISTENER)
 		strbuf_puts(out, ", the listener's owner: nobody accepted it yet");

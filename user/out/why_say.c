@@ -46,8 +46,10 @@ void why_say_owner(struct strbuf *out, const struct event *ev)
 	}
 	if (ev->where.unit)
 		say_detail(out, ev->where.unit);
-	if (ev->where.container_id)
-		strbuf_printf(out, ", container %.12s", ev->where.container_id);
+	if (ev->where.container_id) {	/* out of a history it may be any text */
+		strbuf_puts(out, ", container ");
+		str_escape(out, ev->where.container_id, strnlen(ev->where.container_id, 12));
+	}
 	strbuf_putc(out, ')');
 }
 
