@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Two bounded dictionaries.  A process is known by pid, start and executable,
- * since exec(2) changes the last; a cgroup by its id.
+ * since exec(2) changes the last; a cgroup by its id.  They begin small and grow
+ * with what they hold, so that memory tells how many processes there were, up to
+ * a bound, and not how often a large table was touched for the first time.
  */
 #include "kern/identity.h"
 
@@ -16,6 +18,7 @@
 
 #include "model/workload.h"
 
+#define IDENTITY_SLOTS_FIRST 256	/* a power of two */
 #define IDENTITY_PROBES 8
 
 struct name {
@@ -25,16 +28,20 @@ struct name {
 	char *text;
 	/* Of a cgroup, and of a process whose cgroup v2 path tells nothing (hybrid hosts). */
 	char *cgroup;
-	struct workload_text *names;
+	char *names;			/* the texts of `where` but for the path */
 	struct workload where;
 	bool asked;			/* /proc was asked for this process */
 	char *cmdline;
 	bool asked_cmdline;
 };
 
+struct dict {
+	struct name *slots;
+	size_t size, most;
+};
+
 struct identity {
-	struct name *exes, *cgroups;
-	size_t slots;			/* of each, a power of two */
+	struct dict exes, cgroups;
 	uint32_t clock;
 	bool with_cmdline;
 	bool hybrid;			/* systemd keeps its tree in a v1 hierarchy */
@@ -78,16 +85,21 @@ static bool proc_start_matches(uint32_t tgid, uint64_t start)
 	return start / (1000000000ULL / sysconf(_SC_CLK_TCK)) == ticks;
 }
 
+static int dict_new(size_t most, struct dict *d)
+{
+	d->most = most;
+	d->slots = calloc(IDENTITY_SLOTS_FIRST, sizeof(*d->slots));
+	d->size = d->slots ? IDENTITY_SLOTS_FIRST : 0;
+	return d->slots ? 0 : -ENOMEM;
+}
+
 int identity_new(size_t slots, bool with_cmdline, struct identity **ret)
 {
 	struct identity *id = calloc(1, sizeof(*id));
 
 	if (!id)
 		return -ENOMEM;
-	id->slots = slots;
-	id->exes = calloc(slots, sizeof(*id->exes));
-	id->cgroups = calloc(slots, sizeof(*id->cgroups));
-	if (!id->exes || !id->cgroups) {
+	if (dict_new(slots, &id->exes) || dict_new(slots, &id->cgroups)) {
 		identity_free(id);
 		return -ENOMEM;
 	}
@@ -105,19 +117,19 @@ static void name_clear(struct name *n)
 	free(n->cmdline);
 }
 
-static void names_free(struct name *names, size_t slots)
+static void dict_free(struct dict *d)
 {
-	for (size_t i = 0; names && i < slots; i++)
-		name_clear(&names[i]);
-	free(names);
+	for (size_t i = 0; i < d->size; i++)
+		name_clear(&d->slots[i]);
+	free(d->slots);
 }
 
 void identity_free(struct identity *id)
 {
 	if (!id)
 		return;
-	names_free(id->exes, id->slots);
-	names_free(id->cgroups, id->slots);
+	dict_free(&id->exes);
+	dict_free(&id->cgroups);
 	free(id);
 }
 
@@ -128,12 +140,12 @@ static size_t name_hash(uint64_t id, uint64_t start, uint32_t tgid)
 	return h >> 40;
 }
 
-static struct name *name_find(const struct identity *in, struct name *names, uint64_t id, uint64_t start, uint32_t tgid)
+static struct name *name_find(const struct dict *d, uint64_t id, uint64_t start, uint32_t tgid)
 {
 	size_t h = name_hash(id, start, tgid);
 
 	for (size_t i = 0; i < IDENTITY_PROBES; i++) {
-		struct name *n = &names[(h + i) & (in->slots - 1)];
+		struct name *n = &d->slots[(h + i) & (d->size - 1)];
 
 		if (n->age && n->id == id && n->start == start && n->tgid == tgid)
 			return n;
@@ -141,20 +153,54 @@ static struct name *name_find(const struct identity *in, struct name *names, uin
 	return NULL;
 }
 
-/* The slot of the key; else an empty one of its neighbours, else the oldest of them, emptied. */
-static struct name *name_slot(struct identity *id, struct name *names, uint64_t key, uint64_t start, uint32_t tgid)
+/* An empty slot among those where the key may stand, else the oldest of them. */
+static struct name *dict_place(const struct dict *d, uint64_t key, uint64_t start, uint32_t tgid)
 {
 	size_t h = name_hash(key, start, tgid);
-	struct name *best = name_find(id, names, key, start, tgid);
+	struct name *best = &d->slots[h & (d->size - 1)];
+
+	for (size_t i = 1; i < IDENTITY_PROBES; i++) {
+		struct name *n = &d->slots[(h + i) & (d->size - 1)];
+
+		if (n->age < best->age)
+			best = n;
+	}
+	return best;
+}
+
+/* Without memory, or where it is as large as it may be, it stays as it is: then the oldest go. */
+static bool dict_grow(struct dict *d)
+{
+	struct dict larger = { .size = d->size * 2, .most = d->most };
+
+	if (larger.size > larger.most)
+		return false;
+	larger.slots = calloc(larger.size, sizeof(*larger.slots));
+	if (!larger.slots)
+		return false;
+	for (size_t i = 0; i < d->size; i++) {
+		struct name *n = &d->slots[i], *to;
+
+		if (!n->age)
+			continue;
+		to = dict_place(&larger, n->id, n->start, n->tgid);
+		name_clear(to);
+		*to = *n;
+	}
+	free(d->slots);
+	*d = larger;
+	return true;
+}
+
+/* The slot of the key, emptied. */
+static struct name *name_slot(struct identity *id, struct dict *d, uint64_t key, uint64_t start, uint32_t tgid)
+{
+	struct name *best = name_find(d, key, start, tgid);
 
 	if (!best) {
-		best = &names[h & (id->slots - 1)];
-		for (size_t i = 1; i < IDENTITY_PROBES; i++) {
-			struct name *n = &names[(h + i) & (id->slots - 1)];
-
-			if (n->age < best->age)
-				best = n;
-		}
+		best = dict_place(d, key, start, tgid);
+		while (best->age && dict_grow(d))
+			best = dict_place(d, key, start, tgid);
 	}
 	name_clear(best);
 	*best = (struct name){ .id = key, .start = start, .tgid = tgid, .age = ++id->clock };
@@ -187,15 +233,39 @@ static char *name_join(const struct pl_path_rec *rec)
 	return text;
 }
 
+static const char *name_keep(char **at, const char *text)
+{
+	char *kept = *at;
+
+	if (!text)
+		return NULL;
+	*at = stpcpy(kept, text) + 1;
+	return kept;
+}
+
+static size_t name_room(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
 /* Takes over `path`. */
 static int name_set_cgroup(struct name *n, char *path)
 {
+	struct workload_text text;
+	struct workload where = { 0 };
+	char *at;
+
 	n->cgroup = path;
-	n->names = path ? calloc(1, sizeof(*n->names)) : NULL;
-	if (!n->names)
+	if (!path)
 		return -ENOMEM;
-	workload_parse(path, strlen(path), n->names, &n->where);
+	workload_parse(path, strlen(path), &text, &where);
+	n->names = at = malloc(name_room(where.unit) + name_room(where.container_id) + name_room(where.pod_uid) + 1);
+	if (!at)
+		return -ENOMEM;
 	n->where.cgroup = path;
+	n->where.unit = name_keep(&at, where.unit);
+	n->where.container_id = name_keep(&at, where.container_id);
+	n->where.pod_uid = name_keep(&at, where.pod_uid);
 	return 0;
 }
 
@@ -210,7 +280,7 @@ int identity_learn(struct identity *id, const struct pl_path_rec *rec)
 	text = name_join(rec);
 	if (!text)
 		return -ENOMEM;
-	n = exe ? name_slot(id, id->exes, rec->id, rec->proc_start, rec->tgid) : name_slot(id, id->cgroups, rec->id, 0, 0);
+	n = exe ? name_slot(id, &id->exes, rec->id, rec->proc_start, rec->tgid) : name_slot(id, &id->cgroups, rec->id, 0, 0);
 	if (!exe)
 		return name_set_cgroup(n, text);
 	n->text = text;
@@ -255,8 +325,8 @@ static void name_ask_cmdline(struct name *n)
 void identity_fill(struct identity *id, struct event *ev)
 {
 	const struct pl_lease *l = &ev->lease;
-	struct name *exe = l->exe ? name_find(id, id->exes, l->exe, l->proc_start, l->tgid) : NULL;
-	struct name *cg = l->cgroup ? name_find(id, id->cgroups, l->cgroup, 0, 0) : NULL;
+	struct name *exe = l->exe ? name_find(&id->exes, l->exe, l->proc_start, l->tgid) : NULL;
+	struct name *cg = l->cgroup ? name_find(&id->cgroups, l->cgroup, 0, 0) : NULL;
 
 	ev->exe = exe ? exe->text : NULL;
 	if (exe && id->with_cmdline && !exe->asked_cmdline)
@@ -275,7 +345,7 @@ void identity_fill(struct identity *id, struct event *ev)
 
 const char *identity_cgroup(struct identity *id, uint64_t cgroup)
 {
-	const struct name *n = cgroup ? name_find(id, id->cgroups, cgroup, 0, 0) : NULL;
+	const struct name *n = cgroup ? name_find(&id->cgroups, cgroup, 0, 0) : NULL;
 
 	return n ? n->cgroup : NULL;
 }

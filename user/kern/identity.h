@@ -21,7 +21,7 @@ struct identity;
 #define IDENTITY_SLOTS_LOOK	1024	/* where each name is used at once and not again */
 
 /*
- * `slots`: of each dictionary, a power of two.  `with_cmdline`: also remember the
+ * `slots`: of each dictionary at most, a power of two, at least 256.  `with_cmdline`: also remember the
  * arguments of each process; they can hold secrets.
  */
 int identity_new(size_t slots, bool with_cmdline, struct identity **ret);
