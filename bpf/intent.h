@@ -109,7 +109,7 @@ __noinline int intent_refused(__u64 sk, __u64 what, __u64 addr, __u64 addr_high)
 	struct pl_lease l = { .kind = what >> 8 };
 	struct sock_head head;
 
-	if (errno_ix((__u16)(what >> FAIL_ERR)) < 0)
+	if (closing || errno_ix((__u16)(what >> FAIL_ERR)) < 0)
 		return 0;
 	sock_look(&head, (struct sock *)sk);
 	sock_fill_port(&l, &head, what, fail_named(what) ? what >> FAIL_PORT : HEAD(&head, skc_num));

@@ -71,7 +71,7 @@ static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 
 	struct sock_head head;
 	struct pl_rec *r;
 
-	if (!held)
+	if (!held || closing)
 		return 0;
 	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
 	if (!r) {
@@ -210,6 +210,8 @@ static __always_inline void lease_insert(struct sock *sk, struct pl_lease *l, bo
 {
 	struct pl_rec *r;
 
+	if (closing)
+		return;
 	l->start = bpf_ktime_get_boot_ns();
 	l->id = lease_id(l->start);
 	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
@@ -274,6 +276,8 @@ __noinline int lease_inherit(__u64 listener, __u64 child)
 	struct pl_lease l = { .kind = PL_KIND_ACCEPT };
 	struct sock_head head;
 
+	if (closing)
+		return 0;
 	sock_look(&head, (struct sock *)child);
 	if (!cfg_scope_all && !sock_in_range(HEAD(&head, skc_net.net), HEAD(&head, skc_num))) {
 		count(PL_STAT_SKIPPED);
@@ -301,7 +305,7 @@ __noinline int lease_accept(__u64 sk)
 	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock))
 		key = (__u64)BPF_CORE_READ((struct mptcp_sock *)sk, first);
 	held = bpf_map_lookup_elem(&holders, &key);
-	if (!held || (held->owner_src != PL_OWNER_LISTENER && held->owner_src != PL_OWNER_UNKNOWN))
+	if (!held || closing || (held->owner_src != PL_OWNER_LISTENER && held->owner_src != PL_OWNER_UNKNOWN))
 		return 0;
 	__builtin_memcpy(&l, held, sizeof(l));
 	owner_fill_current(&l, (struct sock *)key, room);
@@ -324,7 +328,7 @@ __noinline int lease_timewait(__u64 tw, __u64 sk, __u64 ts)
 	struct pl_lease l;
 	__u8 one = 1;
 
-	if (!held)
+	if (!held || closing)
 		return 0;
 	__builtin_memcpy(&l, held, sizeof(l));
 	l.flags |= PL_F_TIME_WAIT;

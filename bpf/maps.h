@@ -136,6 +136,12 @@ __u32 snapshot_again = 0;
 /* Address of tw_timer_handler, tier C: set by the reader before it attaches, for finding it takes a while. */
 __u64 tw_timer = 0;
 
+/*
+ * Set by the reader at its end: from then on nothing is put on record, told or
+ * counted, so that its last drain and its last look at the counters agree.
+ */
+__u32 closing = 0;
+
 /* Set here when the reader was woken early, cleared by the reader. */
 __u32 reader_woken = 0;
 

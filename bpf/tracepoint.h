@@ -350,7 +350,7 @@ __noinline int c_pending_done(__u64 key, int ret)
 	struct sock_head head;
 	struct pl_lease l;
 
-	if (!found)
+	if (!found || closing)
 		return 0;
 	__builtin_memcpy(&l, found, sizeof(l));
 	if (bpf_map_delete_elem(&pendings, &key))

@@ -61,9 +61,14 @@ int cmd_signals(void)
 void cmd_tally(struct recorder *r)
 {
 	struct recorder_totals n;
+	uint64_t held;
 
+	source_freeze(recorder_source(r));	/* also where it did not come to recorder_finish() */
 	if (recorder_totals(r, &n))
 		return;
+	if (!recorder_held(r, &held) && held != n.live)
+		log_warn("the kernel's table holds %llu leases where its counts say %llu", (unsigned long long)held,
+			 (unsigned long long)n.live);
 	log_info("allocs %llu, releases %llu, fails %llu, live %llu, lost %llu (held before the start %llu, accepted out of scope %llu)",
 		 (unsigned long long)n.allocs, (unsigned long long)n.releases, (unsigned long long)n.fails,
 		 (unsigned long long)n.live, (unsigned long long)n.lost, (unsigned long long)n.opens,

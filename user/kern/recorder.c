@@ -282,9 +282,23 @@ int recorder_drain(struct recorder *r)
 
 int recorder_finish(struct recorder *r)
 {
-	int err = source_drain(r->source);
+	int err;
 
+	source_freeze(r->source);
+	err = source_drain(r->source);
 	return err < 0 ? err : recorder_look(r, clock_boot_ns());
+}
+
+static int held_count(void *ctx, const struct pl_lease *l)
+{
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+int recorder_held(struct recorder *r, uint64_t *held)
+{
+	*held = 0;
+	return source_holders(r->source, held_count, held);
 }
 
 int recorder_stats(struct recorder *r, uint64_t stats[PL_STATS])

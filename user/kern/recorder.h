@@ -54,7 +54,11 @@ int recorder_wait(struct recorder *r, int fd, int64_t deadline);
  */
 int recorder_drain(struct recorder *r);
 
-/* The last drain: everything the kernel has told until now. */
+/*
+ * The last drain: everything the kernel has told until now.  What happens later
+ * is neither told nor counted (source_freeze), so that totals, stream and table
+ * agree.
+ */
 int recorder_finish(struct recorder *r);
 
 /* EV_OPEN for each lease that is open now, with names; a negative return of `fn` ends it and is passed on. */
@@ -66,6 +70,8 @@ void recorder_sign(struct recorder *r, struct event *ev);
 void recorder_name(struct recorder *r, struct event *ev);
 
 int recorder_totals(struct recorder *r, struct recorder_totals *t);
+/* Leases in the kernel's table, counted one by one: what `live` must be.  0 or a negative errno. */
+int recorder_held(struct recorder *r, uint64_t *held);
 /* Raw counters, indexed with PL_STAT_*. */
 int recorder_stats(struct recorder *r, uint64_t stats[PL_STATS]);
 struct source *recorder_source(struct recorder *r);

@@ -10,10 +10,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -428,6 +430,14 @@ int source_drain(struct source *s)
 		return s->fn_err;
 	err = s->n_cancels ? cancels_settle(s) : 0;
 	return err < 0 ? err : n;
+}
+
+void source_freeze(struct source *s)
+{
+	s->skel->bss->closing = 1;
+	/* This waits for a grace period, and programs run within one; short of it they need microseconds. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		usleep(20000);
 }
 
 int source_check(struct source *s)

@@ -86,6 +86,13 @@ int source_fd(const struct source *s);
 int source_drain(struct source *s);
 
 /*
+ * The end: from now on nothing that happens is put on record, told or counted,
+ * so that what the next drain hands over, the counters and the kernel's table
+ * agree to the last unit.  Waits until no program is in its midst.
+ */
+void source_freeze(struct source *s);
+
+/*
  * Puts on record what is held already, in every network namespace that a
  * process or a bind mount shows, and hands over each as PL_REC_OPEN.  Idempotent:
  * what is on record is not reported again.  The number found or a negative errno.
