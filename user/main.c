@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The command table and its dispatch, nothing else. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/cmd.h"
@@ -25,8 +27,25 @@ static int usage(FILE *to)
 	return fflush(to) ? EXIT_STORE : EXIT_OK;
 }
 
+/*
+ * Where stdin, stdout or stderr is closed, the next file that is opened would
+ * take its number, and what is meant for a reader go into it.  Writing to what
+ * stands there now fails, as it should.
+ */
+static void keep_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	keep_standard_files();
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		usage(stderr);

@@ -252,12 +252,109 @@ static void test_slow_reader(void **state)
 	assert_int_equal(lines, COUNT);
 }
 
+/* Sends `n` events more, numbered on. */
+static void send_some(struct stream *s, uint64_t *seq, int n)
+{
+	struct event ev = events_nginx(EV_ALLOC, 1);
+
+	for (int i = 0; i < n; i++) {
+		ev.seq = ++*seq;
+		assert_int_equal(stream_event(s, &ev), 0);
+		if (i % 1000 == 999)
+			assert_int_equal(stream_flush(s), 0);
+	}
+	assert_int_equal(stream_flush(s), 0);
+}
+
+/* Reads whole lines to the end; 0 and the number of lines, or -1 for one that is torn or out of order. */
+static int read_lines(FILE *in, uint64_t *last)
+{
+	char line[4096], *at;
+	int n = 0;
+
+	*last = 0;
+	while (fgets(line, sizeof(line), in)) {
+		unsigned long long seq;
+
+		at = strstr(line, "\"seq\":");
+		if (strncmp(line, "{\"v\":1,", 7) || !strstr(line, "}\n") || !at || sscanf(at, "\"seq\":%llu", &seq) != 1 || seq <= *last)
+			return -1;
+		*last = seq;
+		n++;
+	}
+	return n;
+}
+
+/* A live stream whose reader stands still goes on, leaves out whole events and counts them; then all arrives again. */
+static void test_live_reader_stops(void **state)
+{
+	struct stream_opts opts = { .format = OUT_JSONL, .live = true };
+	int ends[2], go[2], got[2], lines[2];
+	uint64_t seq = 0, last, left;
+	struct stream *s;
+	char c = 0;
+
+	assert_true(!pipe(ends) && !pipe(go) && !pipe(got));
+	if (!fork()) {
+		close(ends[1]);
+		if (read(go[0], &c, 1) != 1)
+			_exit(1);
+		lines[0] = read_lines(fdopen(ends[0], "r"), &last);
+		lines[1] = (int)last;
+		_exit(write(got[1], lines, sizeof(lines)) != sizeof(lines));
+	}
+	close(ends[0]);
+	opts.file = fdopen(ends[1], "w");
+	assert_int_equal(stream_new(&opts, &s), 0);
+	send_some(s, &seq, 20000);
+	left = stream_unwritten(s);
+	assert_true(left > 1000 && left < 20000);
+	assert_int_equal(write(go[1], &c, 1), 1);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(stream_flush(s), 0);
+	send_some(s, &seq, 100);
+	assert_int_equal(stream_unwritten(s), left);
+	assert_int_equal(stream_finish(s), 0);
+	assert_int_equal(stream_unwritten(s), left);
+	stream_free(s);
+	fclose(opts.file);
+	assert_int_equal(read(got[0], lines, sizeof(lines)), sizeof(lines));
+	assert_int_equal((uint64_t)lines[0] + left, seq);
+	assert_int_equal(lines[1], seq);
+}
+
+/* And one whose reader never comes ends as well. */
+static void test_live_reader_never_comes(void **state)
+{
+	struct stream_opts opts = { .format = OUT_JSONL, .live = true };
+	uint64_t seq = 0, whole = 0;
+	struct stream *s;
+	char buf[65536];
+	ssize_t n;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	opts.file = fdopen(ends[1], "w");
+	assert_int_equal(stream_new(&opts, &s), 0);
+	send_some(s, &seq, 3000);
+	assert_int_equal(stream_finish(s), 0);
+	fclose(opts.file);
+	while ((n = read(ends[0], buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			whole += buf[i] == '\n';
+	assert_true(whole > 10);
+	assert_int_equal(whole + stream_unwritten(s), seq);
+	stream_free(s);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),	     cmocka_unit_test(test_table_is_safe), cmocka_unit_test(test_json_is_one_array),
 		cmocka_unit_test(test_leases_only),  cmocka_unit_test(test_order_with_caller), cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_closed_pipe),  cmocka_unit_test(test_closed_file),   cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_live_reader_stops), cmocka_unit_test(test_live_reader_never_comes),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -340,7 +340,7 @@ static int record_start(struct record *r)
 static int record_print_open(struct record *r)
 {
 	struct stream_opts so = {
-		.file = stdout, .format = r->conf.common.output, .header = r->conf.common.header, .utc = r->conf.common.utc,
+		.file = stdout, .live = true, .format = r->conf.common.output, .header = r->conf.common.header, .utc = r->conf.common.utc,
 		.color = opt_use_color(&r->conf.common, stdout),
 	};
 

@@ -79,8 +79,11 @@ static int trace_live(struct trace *t)
 	struct recorder *r = NULL;
 	int err = recorder_open(&t->source, trace_event, t, &r);
 
-	if (err)
-		return cmd_open_exit(err);
+	if (err) {
+		int out = stream_flush(t->stream);
+
+		return out ? out : cmd_open_exit(err);
+	}
 	if (t->duration)
 		t->deadline = clock_boot_ns() + t->duration;
 	if (t->snapshot)
@@ -183,6 +186,7 @@ int cmd_trace(int argc, char **argv)
 	so.utc = t.common.utc;
 	so.color = opt_use_color(&t.common, stdout);
 	so.leases = t.leases;
+	so.live = !t.replay;
 	err = stream_new(&so, &t.stream);
 	if (!err) {
 		t.stop_fd = t.replay ? -1 : cmd_signals();

@@ -149,6 +149,8 @@ static int source_choose(struct source *s)
 		err = source_try(s, t);
 		if (!err)
 			return 0;
+		if (s->fn_err < 0)
+			return s->fn_err;	/* who takes the records is at fault, not the tier */
 		memcpy(whys[t], s->why, sizeof(s->why));
 	}
 	for (enum tier t = first; t <= last; t++)

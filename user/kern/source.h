@@ -37,7 +37,8 @@ typedef int (*source_fn)(void *ctx, const struct pl_rec *rec);
 /*
  * Chooses a tier, loads, attaches and tests it.  On failure nothing stays
  * attached, one line per reason has been said, and the result is -EPERM
- * (privilege), -EOPNOTSUPP (the kernel lacks what is needed) or another errno.
+ * (privilege), -EOPNOTSUPP (the kernel lacks what is needed) or another errno;
+ * nothing has been said when it is what `fn` returned.
  * `fn` may be called before this returns; `*ret` is set by then.
  */
 int source_open(const struct source_opts *opts, source_fn fn, void *ctx, struct source **ret);

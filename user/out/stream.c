@@ -8,15 +8,21 @@
 #include "out/stream.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "out/facts.h"
 #include "out/stream_table.h"
 
 #define STREAM_FULL (64 * 1024)
+#define STREAM_SAY_EVERY (5 * 1000000000LL)
 
 struct stream {
 	struct stream_opts opts;
@@ -24,6 +30,11 @@ struct stream {
 	struct strbuf buf;
 	int err;	/* the first failure; nothing is written after it */
 	bool any;	/* an element of the JSON array was written */
+	bool live;
+	size_t sent;		/* bytes at the head of buf that are written already */
+	int patience;		/* ms left until the next flush */
+	uint64_t unwritten, said;
+	int64_t say_at;		/* boot clock: not before */
 };
 
 static void stream_begin(struct stream *s)
@@ -38,6 +49,14 @@ static void stream_begin(struct stream *s)
 		stream_table_titles(&s->table, &s->buf);
 }
 
+/* A regular file takes all or fails, and so does what has no descriptor. */
+static bool stream_may_wait(FILE *file)
+{
+	struct stat st;
+
+	return fileno(file) >= 0 && !fstat(fileno(file), &st) && !S_ISREG(st.st_mode);
+}
+
 int stream_new(const struct stream_opts *opts, struct stream **ret)
 {
 	struct stream *s = calloc(1, sizeof(*s));
@@ -48,6 +67,8 @@ int stream_new(const struct stream_opts *opts, struct stream **ret)
 	s->table = (struct stream_table){
 		.utc = opts->utc, .color = opts->color, .header = opts->header, .leases = opts->leases,
 	};
+	s->live = opts->live && stream_may_wait(opts->file);
+	s->patience = STREAM_PATIENCE_MS;
 	stream_table_init(&s->table);
 	stream_begin(s);
 	*ret = s;
@@ -96,14 +117,114 @@ static int stream_write(FILE *file, const char *bytes, size_t len)
 	return fd < 0 ? 0 : stream_write_fd(fd, bytes, len);
 }
 
-int stream_flush(struct stream *s)
+static size_t stream_waiting(const struct stream *s)
+{
+	return s->buf.len - s->sent;
+}
+
+/* What was written already makes room, but not for each few bytes. */
+static void stream_close_up(struct stream *s)
+{
+	size_t rest = stream_waiting(s);
+
+	if (rest && s->sent < STREAM_FULL)
+		return;
+	memmove(s->buf.data, s->buf.data + s->sent, rest);
+	strbuf_truncate(&s->buf, rest);
+	s->sent = 0;
+}
+
+/* Whether the reader takes something, waiting for that as long as patience allows. */
+static bool stream_takes(struct stream *s, int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	int64_t before = clock_boot_ns();
+	int n = poll(&pfd, 1, s->patience);
+
+	s->patience -= (int)((clock_boot_ns() - before) / 1000000);
+	if (s->patience < 0)
+		s->patience = 0;
+	return n > 0;
+}
+
+/* A pipe that poll(2) calls writable takes PIPE_BUF bytes at once. */
+static int stream_write_live(struct stream *s)
+{
+	int fd = fileno(s->opts.file), err = 0;
+
+	while (!err && stream_waiting(s) && stream_takes(s, fd)) {
+		size_t len = stream_waiting(s) < PIPE_BUF ? stream_waiting(s) : PIPE_BUF;
+		ssize_t n = write(fd, s->buf.data + s->sent, len);
+
+		if (n >= 0)
+			s->sent += (size_t)n;
+		else if (errno != EAGAIN && errno != EINTR)
+			err = -errno;
+	}
+	stream_close_up(s);
+	return err;
+}
+
+static int stream_write_out(struct stream *s)
+{
+	int err;
+
+	if (s->live) {
+		if (fflush(s->opts.file))
+			return errno ? -errno : -EIO;
+		return stream_write_live(s);
+	}
+	err = stream_write(s->opts.file, strbuf_str(&s->buf), s->buf.len);
+	strbuf_reset(&s->buf);
+	return err;
+}
+
+static int stream_push(struct stream *s)
 {
 	if (!s->err)
 		s->err = strbuf_err(&s->buf);
-	if (!s->err && s->buf.len)
-		s->err = stream_write(s->opts.file, strbuf_str(&s->buf), s->buf.len);
-	strbuf_reset(&s->buf);
+	if (!s->err && stream_waiting(s))
+		s->err = stream_write_out(s);
+	if (s->err) {
+		strbuf_reset(&s->buf);
+		s->sent = 0;
+	}
 	return s->err;
+}
+
+static void stream_say(struct stream *s, int64_t now)
+{
+	log_warn("%llu events were left out of the output: its reader was too slow",
+		 (unsigned long long)(s->unwritten - s->said));
+	s->said = s->unwritten;
+	s->say_at = now + STREAM_SAY_EVERY;
+}
+
+int stream_flush(struct stream *s)
+{
+	s->patience = STREAM_PATIENCE_MS;
+	stream_push(s);
+	if (s->unwritten > s->said && clock_boot_ns() >= s->say_at)
+		stream_say(s, clock_boot_ns());
+	return s->err;
+}
+
+/* The last wait is longer; what is not taken by then never was. */
+static int stream_drain(struct stream *s)
+{
+	s->patience = STREAM_LAST_MS;
+	stream_push(s);
+	for (size_t i = s->sent; !s->err && i < s->buf.len; i++)
+		s->unwritten += s->buf.data[i] == '\n';
+	strbuf_reset(&s->buf);
+	s->sent = 0;
+	s->say_at = 0;
+	return stream_flush(s);
+}
+
+uint64_t stream_unwritten(const struct stream *s)
+{
+	return s->unwritten;
 }
 
 static void stream_put(struct stream *s, const struct event *ev)
@@ -133,15 +254,19 @@ int stream_event(struct stream *s, const struct event *ev)
 		return s->err;
 	if (s->opts.leases && ev->kind != EV_RELEASE && ev->kind != EV_GAP)
 		return 0;
+	if (s->live && stream_waiting(s) >= STREAM_HELD && !stream_push(s) && stream_waiting(s) >= STREAM_HELD) {
+		s->unwritten++;
+		return 0;
+	}
 	stream_put(s, ev);
-	if (strbuf_err(&s->buf) || s->buf.len >= STREAM_FULL)
-		return stream_flush(s);
-	return 0;
+	if (strbuf_err(&s->buf) || (stream_waiting(s) >= STREAM_FULL && (!s->live || s->patience)))
+		return stream_push(s);
+	return s->err;
 }
 
 int stream_finish(struct stream *s)
 {
 	if (s->opts.format == OUT_JSON)
 		strbuf_puts(&s->buf, s->any ? "\n]\n" : "]\n");
-	return stream_flush(s);
+	return s->live ? stream_drain(s) : stream_flush(s);
 }

@@ -23,6 +23,7 @@ struct stream_opts {
 	bool header;		/* of columns and CSV */
 	bool utc;		/* columns only; JSON and CSV are always UTC */
 	bool color;		/* columns only */
+	bool live;		/* do not wait for a slow reader, see below */
 	bool leases;		/* only finished leases (EV_RELEASE), one line each; gaps stay */
 };
 
@@ -37,5 +38,18 @@ int stream_flush(struct stream *s);
 /* Closes the JSON array, flushes and checks; no event may follow. */
 int stream_finish(struct stream *s);
 void stream_free(struct stream *s);
+
+/*
+ * A live stream into a pipe or a terminal keeps up to STREAM_HELD bytes for a
+ * reader that is slow or stands still, and waits for it at most
+ * STREAM_PATIENCE_MS a flush and STREAM_LAST_MS at the end, so that whoever
+ * records can go on.  What it then has no room for it leaves out, whole events
+ * only, counts here and says on stderr; their numbers (seq) are missing in the
+ * stream.
+ */
+#define STREAM_HELD (1u << 20)
+#define STREAM_PATIENCE_MS 20
+#define STREAM_LAST_MS 2000
+uint64_t stream_unwritten(const struct stream *s);
 
 #endif
