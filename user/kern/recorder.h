@@ -38,7 +38,7 @@ struct recorder_totals {
 int recorder_open(const struct source_opts *opts, tracker_fn fn, void *ctx, struct recorder **ret);
 void recorder_close(struct recorder *r);
 
-/* EV_OPEN for what is held already; 0 or a negative errno, said. */
+/* EV_OPEN for what is held already; 0, or a negative errno, said, or what `fn` returned. */
 int recorder_snapshot(struct recorder *r);
 
 /*

@@ -81,7 +81,7 @@ static int snapshot_chunk(struct source *s, const void *bytes, size_t len)
 		} else if (hdr.size == sizeof(rec)) {
 			memcpy(&rec, at, sizeof(rec));
 			if (!s->test_netns || rec.lease.netns != s->test_netns)
-				err = s->fn(s->ctx, &rec);
+				err = s->fn_err = s->fn(s->ctx, &rec);
 		}
 	}
 	return err < 0 ? err : 0;
@@ -205,8 +205,10 @@ static int snapshot_complete(struct source *s)
 
 int source_snapshot(struct source *s)
 {
-	int err = source_iterate(s, s->skel->progs.i_task_file, -1, snapshot_chunk);
+	int err;
 
+	s->fn_err = 0;
+	err = source_iterate(s, s->skel->progs.i_task_file, -1, snapshot_chunk);
 	if (!err)
 		err = snapshot_namespaces(s);
 	if (!err && s->tier != TIER_NONE)
@@ -215,7 +217,7 @@ int source_snapshot(struct source *s)
 		err = snapshot_complete(s);
 	if (!err)
 		s->skel->bss->snapshot_again = 1;
-	if (err)
+	if (err && s->fn_err >= 0)	/* else who takes the records says what is wrong */
 		log_err("the snapshot of held ports failed: %s", strerror(-err));
 	return err;
 }
