@@ -121,11 +121,12 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory fuzz-build
 	$(Q)FUZZ_TIME=$(FUZZ_TIME) tests/fuzz/run $(B)/fuzz
 
-# The fault table by hand, with five times the load of make test.
+# The fault table by hand, with five times the load of make test, and a soak of SOAK seconds.
+SOAK ?= 3600
 faults:
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all tools
-	$(Q)FAULTS_SCALE=5 PORTLIFE_TEST=faults tests/run-all $(B)
+	$(Q)SOAK=$(SOAK) FAULTS_SCALE=5 PORTLIFE_TEST=faults tests/run-all $(B)
 
 unit: $(UNIT)
 tools: $(TOOLS) $(B)/tests/bench/load $(B)/tests/bench/totals
