@@ -30,6 +30,9 @@ static struct prom_sample sample(void)
 		.workloads = { { .name = "a\"b\\c\n\x1b\xff\xe2\x80\xae", .ports = 3 }, { .name = "other", .ports = 1 } },
 	};
 
+	s.n_counts = 2;
+	s.counts[0] = (struct prom_counts){ .netns = 4026531840u, .counts = { .allocs = { 9, 8 }, .releases = { 0, 7 }, .fails = { 0, 0, 6 } } };
+	s.counts[1] = (struct prom_counts){ .counts = { .allocs = { UINT64_MAX } } };
 	s.stats[PL_STAT_ALLOC(PL_IX_TCP, 1, PL_KIND_CONNECT)] = 7;
 	s.stats[PL_STAT_FAIL(PL_IX_UDP, PL_IX_EAGAIN)] = 2;
 	hist_add(&s.lifetimes, 2000000);
@@ -52,6 +55,11 @@ static void test_text(void **state)
 	check_has(&out, "# TYPE portlife_allocations_total counter\n");
 	check_has(&out, "portlife_allocations_total{proto=\"tcp\",family=\"ipv6\",kind=\"connect\"} 7\n");
 	check_has(&out, "portlife_failures_total{proto=\"udp\",errno=\"EAGAIN\"} 2\n");
+	check_has(&out, "# TYPE portlife_netns_allocations_total counter\n");
+	check_has(&out, "portlife_netns_allocations_total{netns=\"4026531840\",proto=\"udp\"} 8\n");
+	check_has(&out, "portlife_netns_allocations_total{netns=\"other\",proto=\"tcp\"} 18446744073709551615\n");
+	check_has(&out, "portlife_netns_releases_total{netns=\"4026531840\",proto=\"udp\"} 7\n");
+	check_has(&out, "portlife_netns_failures_total{netns=\"4026531840\",proto=\"udplite\"} 6\n");
 	check_has(&out, "portlife_port_range_size{netns=\"4026531840\"} 28232\n");
 	check_has(&out, "portlife_ports_in_use{netns=\"other\",proto=\"tcp\"} 0\n");
 	check_has(&out, "portlife_exhaustion_seconds{netns=\"4026531840\",proto=\"tcp\"} 12.5\n");

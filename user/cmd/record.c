@@ -356,6 +356,7 @@ static void record_close(struct record *r)
 	meter_free(r->meter);
 	pressure_free(r->pressure);
 	record_ranges_free(&r->ranges);
+	record_netns_free(&r->netns);
 	record_log_close(&r->log);
 	if (r->conf.text != r->text)
 		free(r->text);

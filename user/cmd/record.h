@@ -92,6 +92,20 @@ void record_ranges_look(struct record_ranges *g, struct pressure *p, int64_t now
 void record_ranges_get(void *g, struct summary_netns *n);
 void record_ranges_free(struct record_ranges *g);
 
+/* ---- record_netns.c: the kernel's counters of each network namespace ---- */
+
+struct record_netns {
+	struct netns_account *accounts;	/* as many as the kernel counts apart */
+	size_t n, named;
+	struct netns_counts others;	/* of all that have no name */
+};
+
+/* Adds what happened since the last look; `held` tells who still holds ports, and keeps its name. */
+int record_netns_look(struct record_netns *a, struct source *s, const struct tally *held);
+/* The named ones, and the others together last; how many that are. */
+size_t record_netns_get(const struct record_netns *a, struct prom_counts to[PROM_NETNS_MAX + 1]);
+void record_netns_free(struct record_netns *a);
+
 /* ---- record.c ---- */
 
 struct record {
@@ -105,6 +119,7 @@ struct record {
 	struct meter *meter;
 	struct pressure *pressure;
 	struct record_ranges ranges;
+	struct record_netns netns;
 	struct record_log log;
 	struct record_metrics metrics;
 	int64_t deadline, summary_at;	/* boot clock */

@@ -244,7 +244,11 @@ static int sample_fill(struct record *r, struct prom_sample *s)
 	s->with_workloads = r->conf.workloads;
 	if (s->with_workloads)
 		sample_workloads(r->recorder, &t, s);
+	err = record_netns_look(&r->netns, recorder_source(r->recorder), &t);
+	s->n_counts = record_netns_get(&r->netns, s->counts);
 	tally_free(&t);
+	if (err)
+		return err;
 	sample_pressure(r->pressure, s);
 	memcpy(s->gaps, meter_gaps(r->meter), sizeof(s->gaps));
 	s->lifetimes = *meter_lifetimes(r->meter);

@@ -50,6 +50,11 @@ struct gap {
 	const char *flood_comm;		/* NULL: not known */
 };
 
+/* What happened in one network namespace, by protocol (PL_IX_*). */
+struct netns_counts {
+	uint64_t allocs[PL_PROTOS], releases[PL_PROTOS], fails[PL_PROTOS];
+};
+
 /* One network namespace in a summary. */
 struct summary_netns {
 	uint32_t netns;

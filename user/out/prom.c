@@ -122,15 +122,40 @@ static void put_lost(struct prom *p)
 		strbuf_printf(p->out, "portlife_gaps_total{cause=\"%s\"} %" PRIu64 "\n", event_gap_name(cause), p->s->gaps[cause]);
 }
 
-/* ---- what is held ---- */
-
-static void put_netns_name(struct prom *p, const char *name, const struct prom_netns *n)
+static void put_netns_name(struct prom *p, const char *name, uint32_t netns)
 {
-	if (n->use.netns)
-		strbuf_printf(p->out, "%s{netns=\"%u\"", name, n->use.netns);
+	if (netns)
+		strbuf_printf(p->out, "%s{netns=\"%u\"", name, netns);
 	else
 		strbuf_printf(p->out, "%s{netns=\"other\"", name);
 }
+
+static const uint64_t *get_allocs(const struct netns_counts *c)
+{
+	return c->allocs;
+}
+
+static const uint64_t *get_releases(const struct netns_counts *c)
+{
+	return c->releases;
+}
+
+static const uint64_t *get_fails(const struct netns_counts *c)
+{
+	return c->fails;
+}
+
+static void put_counts(struct prom *p, const char *name, const char *help, const uint64_t *(*get)(const struct netns_counts *))
+{
+	put_head(p, name, "counter", help);
+	for (size_t i = 0; i < p->s->n_counts; i++)
+		for (int proto = 0; proto < PL_PROTOS; proto++) {
+			put_netns_name(p, name, p->s->counts[i].netns);
+			strbuf_printf(p->out, ",proto=\"%s\"} %" PRIu64 "\n", protos[proto], get(&p->s->counts[i].counts)[proto]);
+		}
+}
+
+/* ---- what is held ---- */
 
 /* One number a namespace; what follows from a range that is not known is left out. */
 static void put_netns(struct prom *p, const char *name, const char *help, bool of_range,
@@ -140,7 +165,7 @@ static void put_netns(struct prom *p, const char *name, const char *help, bool o
 	for (size_t i = 0; i < p->s->n_netns; i++) {
 		if (of_range && !p->s->netns[i].use.range_hi)
 			continue;
-		put_netns_name(p, name, &p->s->netns[i]);
+		put_netns_name(p, name, p->s->netns[i].use.netns);
 		strbuf_puts(p->out, "} ");
 		put_count(p, get(&p->s->netns[i].use));
 	}
@@ -167,7 +192,7 @@ static void put_in_use(struct prom *p)
 	put_head(p, "portlife_ports_in_use", "gauge", "Local ports held by at least one socket.");
 	for (size_t i = 0; i < p->s->n_netns; i++)
 		for (int proto = 0; proto < PL_PROTOS; proto++) {
-			put_netns_name(p, "portlife_ports_in_use", &p->s->netns[i]);
+			put_netns_name(p, "portlife_ports_in_use", p->s->netns[i].use.netns);
 			strbuf_printf(p->out, ",proto=\"%s\"} %u\n", protos[proto], p->s->netns[i].use.in_use[proto]);
 		}
 }
@@ -182,7 +207,7 @@ static void put_range_use(struct prom *p)
 
 			if (!n->range_hi)
 				continue;
-			put_netns_name(p, "portlife_port_range_in_use", &p->s->netns[i]);
+			put_netns_name(p, "portlife_port_range_in_use", p->s->netns[i].use.netns);
 			strbuf_printf(p->out, ",parity=\"%s\"} %u\n", odd ? "odd" : "even", odd ? n->used_odd : n->used_even);
 		}
 }
@@ -199,7 +224,7 @@ static void put_pressure(struct prom *p)
 		 "Estimated time until the range is used up, +Inf when that is not approaching.");
 	for (size_t i = 0; i < p->s->n_netns; i++)
 		for (int proto = 0; proto < PL_PROTOS; proto++) {
-			put_netns_name(p, "portlife_exhaustion_seconds", &p->s->netns[i]);
+			put_netns_name(p, "portlife_exhaustion_seconds", p->s->netns[i].use.netns);
 			strbuf_printf(p->out, ",proto=\"%s\"} ", protos[proto]);
 			put_real(p, p->s->netns[i].exhaustion[proto]);
 		}
@@ -268,6 +293,9 @@ void prom_render(struct strbuf *out, const struct prom_sample *s, bool open_metr
 	put_allocations(&p);
 	put_releases(&p);
 	put_failures(&p);
+	put_counts(&p, "portlife_netns_allocations_total", "Local ports given to a socket, by network namespace.", get_allocs);
+	put_counts(&p, "portlife_netns_releases_total", "Local ports that became free of a socket, by network namespace.", get_releases);
+	put_counts(&p, "portlife_netns_failures_total", "Attempts that got no port, by network namespace.", get_fails);
 	put_lost(&p);
 	put_in_use(&p);
 	put_netns(&p, "portlife_time_wait_ports", "Leases in TIME_WAIT.", false, get_time_wait);

@@ -27,6 +27,11 @@ struct prom_netns {
 	double exhaustion[PL_PROTOS];	/* seconds, infinite when not approaching */
 };
 
+struct prom_counts {
+	uint32_t netns;			/* 0: all others together */
+	struct netns_counts counts;	/* never less than before under the same name */
+};
+
 struct prom_workload {
 	char name[PROM_NAME_MAX];	/* "other" last; any bytes */
 	uint64_t ports;
@@ -39,6 +44,8 @@ struct prom_sample {
 	uint64_t gaps[GAP_CAUSES];
 	struct prom_netns netns[PROM_NETNS_MAX + 1];
 	size_t n_netns;
+	struct prom_counts counts[PROM_NETNS_MAX + 1];
+	size_t n_counts;
 	struct prom_workload workloads[PROM_WORKLOADS_MAX + 1];
 	size_t n_workloads;
 	bool with_workloads;

@@ -1,0 +1,80 @@
+#!/bin/bash
+# One workload floods the ring, which is small and whose reader stands still, beside a quiet one. The gap names the
+# flooder's cgroup, and what the kernel counted of each network namespace is exact, although most events were lost.
+# shellcheck source=tests/integration/lib.sh
+# shellcheck disable=SC2317 # the helpers are called through expect
+source "$(dirname "$0")/lib.sh"
+crowd=$(dirname "$portlife")/tests/integration/crowd
+scale=${FAULTS_SCALE:-1}
+
+if ! probe_tier; then
+	skip "a flooded ring" "$cannot_record"
+	tests_end
+fi
+cgroup2=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)
+groups=$cgroup2/portlife-flood-$$
+if [[ -z $cgroup2 ]] || ! mkdir "$groups" "$groups/loud" "$groups/quiet" 2>/dev/null; then
+	skip "a flooded ring" "no cgroup v2 to make two groups in"
+	tests_end
+fi
+trap 'rmdir "$groups/loud" "$groups/quiet" "$groups" 2>/dev/null; tests_cleanup' EXIT
+netns_new || { not_ok "a network namespace" "could not be made"; tests_end; }
+loud=$ns_inode loud_pid=$ns_pid
+netns_new || { not_ok "another network namespace" "could not be made"; tests_end; }
+quiet=$ns_inode quiet_pid=$ns_pid
+
+# in_group NAME NETNS_PID COMMAND...: both as a child
+in_group() {
+	local group=$groups/$1 pid=$2
+	shift 2
+	(echo "$BASHPID" >"$group/cgroup.procs" && exec nsenter -t "$pid" -n -- "$@") &
+	child=$!
+	children+=("$child")
+}
+loads() {
+	in_group loud "$loud_pid" "$crowd" churn "$1" >/dev/null
+	local one=$child
+	in_group quiet "$quiet_pid" "$crowd" churn "$2" 200 >/dev/null
+	wait "$child" "$one"
+}
+# metric NAME NETNS: of UDP
+metric() { sed -nE "s/^portlife_netns_$1_total\{netns=\"$2\",proto=\"udp\"\} //p" "$work/prom"; }
+# sum PREFIX: of all metrics that begin so
+sum() { grep "^$1{" "$work/prom" | awk '{ n += $NF } END { print n }'; }
+gap() {
+	python3 - "$work/log" "/${groups##*/}/loud" <<'PY'
+import json, sys
+gaps = [e for e in map(json.loads, open(sys.argv[1])) if e.get('event') == 'recorder.gap' and e['cause'] == 'ring']
+by = [g['flooded_by'] for g in gaps if g.get('flooded_by')]
+lost = sum(g['lost'] for g in gaps)
+mine = sum(b['lost'] for b in by if b['cgroup'] == sys.argv[2] and b['comm'] == 'crowd')
+sys.exit(0 if gaps and mine > lost / 2 else f'{lost} lost, {mine} of them by {sys.argv[2]}: {gaps}')
+PY
+}
+
+"$portlife" record --tier "$tier" --ring-size 64K --state-dir "$work/state" --metrics-textfile "$work/prom" --metrics-interval 1s \
+	--log-format json --log-file "$work/log" </dev/null 2>"$work/record.err" &
+recorder=$!
+children+=("$recorder")
+until_true 60 grep -q 'recording to' "$work/log"
+loads 100 100	# both are known, and what they do has a name
+seen() { [[ $(metric allocations "$quiet") -eq $1 ]]; }
+until_true 30 seen 100
+kill -STOP "$recorder"
+n=$((20000 * scale))
+loads "$n" 300
+kill -CONT "$recorder"
+expect "the gap names who flooded" until_true 30 gap
+expect "the quiet one's ports are counted, each" until_true 30 seen 400
+kill -TERM "$recorder"
+wait "$recorder"
+expect "the recorder ends well" test $? -eq 0
+for what in allocations releases; do
+	expect "$what of the flooder: exact" test "$(metric $what "$loud")" -eq $((n + 100))
+	expect "$what of the quiet one: exact" test "$(metric $what "$quiet")" -eq 400
+	expect "$what by namespace add up to all" test "$(sum portlife_netns_${what}_total)" -eq "$(sum portlife_${what}_total)"
+done
+expect "refusals by namespace add up to all" test "$(sum portlife_netns_failures_total)" -eq "$(sum portlife_failures_total)"
+told() { for f in "$work/state"/*.db; do sqlite3 -readonly "$f" "SELECT count(*) FROM leases WHERE netns=$loud"; done | awk '{ n += $1 } END { print n }'; }
+expect "most events were lost indeed" test "$(told)" -lt "$n"
+tests_end

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What happened in each network namespace, from the kernel's own counters, for
+ * metrics whose labels are bounded: what a namespace did before it had a name, or
+ * does without one, is counted with the others, and stays there.
+ */
+#include "cmd/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct netns_account {
+	uint32_t netns;			/* 0: those that the kernel does not count apart */
+	bool named, quiet;		/* quiet: nothing happened since the look before */
+	struct netns_counts seen, told;	/* the kernel's count; what is told under its name */
+};
+
+struct netns_look {
+	struct record_netns *a;
+	const struct tally *held;
+};
+
+static struct netns_account *account_of(struct record_netns *a, uint32_t netns)
+{
+	struct netns_account *grown;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (a->accounts[i].netns == netns)
+			return &a->accounts[i];
+	grown = realloc(a->accounts, (a->n + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	a->accounts = grown;
+	grown[a->n] = (struct netns_account){ .netns = netns };
+	return &grown[a->n++];
+}
+
+static bool netns_held(const struct tally *held, uint32_t netns)
+{
+	for (size_t i = 0; i < held->n_netns; i++)
+		if (held->netns[i].netns == netns)
+			return true;
+	return false;
+}
+
+/* A name is free, or can be had from one that does nothing and holds nothing. */
+static bool name_free(struct record_netns *a, const struct tally *held)
+{
+	if (a->named < PROM_NETNS_MAX)
+		return true;
+	for (size_t i = 0; i < a->n; i++) {
+		struct netns_account *e = &a->accounts[i];
+
+		if (!e->named || !e->quiet || netns_held(held, e->netns))
+			continue;
+		e->named = false;
+		memset(&e->told, 0, sizeof(e->told));
+		a->named--;
+		return true;
+	}
+	return false;
+}
+
+/* to += now - then, and the number of what that is. */
+static uint64_t counts_since(uint64_t *to, const uint64_t *now, const uint64_t *then)
+{
+	uint64_t n = 0;
+
+	for (int p = 0; p < PL_PROTOS; p++) {
+		to[p] += now[p] - then[p];
+		n += now[p] - then[p];
+	}
+	return n;
+}
+
+static int netns_look(void *ctx, const struct source_netns *now)
+{
+	const struct netns_look *look = ctx;
+	struct netns_account *e = account_of(look->a, now->netns);
+	struct netns_counts since = { 0 }, *to;
+	uint64_t n;
+
+	if (!e)
+		return 0;	/* short of memory it is counted at a later look */
+	n = counts_since(since.allocs, now->allocs, e->seen.allocs) + counts_since(since.releases, now->releases, e->seen.releases) +
+	    counts_since(since.fails, now->fails, e->seen.fails);
+	e->quiet = !n;
+	if (!n)
+		return 0;
+	if (!e->named && e->netns && name_free(look->a, look->held)) {
+		e->named = true;
+		look->a->named++;
+	}
+	to = e->named ? &e->told : &look->a->others;
+	counts_since(to->allocs, now->allocs, e->seen.allocs);
+	counts_since(to->releases, now->releases, e->seen.releases);
+	counts_since(to->fails, now->fails, e->seen.fails);
+	memcpy(e->seen.allocs, now->allocs, sizeof(e->seen.allocs));
+	memcpy(e->seen.releases, now->releases, sizeof(e->seen.releases));
+	memcpy(e->seen.fails, now->fails, sizeof(e->seen.fails));
+	return 0;
+}
+
+int record_netns_look(struct record_netns *a, struct source *s, const struct tally *held)
+{
+	struct netns_look look = { a, held };
+
+	return source_netns_each(s, netns_look, &look);
+}
+
+size_t record_netns_get(const struct record_netns *a, struct prom_counts to[PROM_NETNS_MAX + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (a->accounts[i].named)
+			to[n++] = (struct prom_counts){ .netns = a->accounts[i].netns, .counts = a->accounts[i].told };
+	to[n++] = (struct prom_counts){ .counts = a->others };
+	return n;
+}
+
+void record_netns_free(struct record_netns *a)
+{
+	free(a->accounts);
+	memset(a, 0, sizeof(*a));
+}
