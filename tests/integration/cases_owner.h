@@ -239,7 +239,7 @@ static void owner_dup(void)
 	copy = (int)MUST(dup(s));
 	close(s);
 	HELD(UDP, .port = p, MINE);
-	s = (int)MUST(dup2(copy, 100));
+	s = (int)MUST(fcntl(copy, F_DUPFD, 100));	/* not dup2(): `copy` itself may be 100 */
 	close(copy);
 	HELD(UDP, .port = p, MINE);
 	close(s);
