@@ -157,14 +157,29 @@ static void put_unsafe(struct strbuf *out, uint32_t cp)
 	}
 }
 
-/* Bytes at the start that stand for themselves: most strings are nothing else. */
-static size_t plain_run(const char *bytes, size_t len)
+#define EACH_BYTE(b) (0x0101010101010101ULL * (b))
+
+/* The high bit of each byte of `w` that is 0; of one above such a byte perhaps too. */
+static uint64_t zero_bytes(uint64_t w)
+{
+	return (w - EACH_BYTE(1)) & ~w & EACH_BYTE(0x80);
+}
+
+size_t json_plain_run(const char *bytes, size_t len)
 {
 	static const bool plain[256] = {
 		[' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true,
 	};
 	size_t n = 0;
+	uint64_t w;
 
+	/* Eight at a time: controls, bytes above ASCII, the quote, the backslash, DEL. */
+	for (; n + sizeof(w) <= len; n += sizeof(w)) {
+		memcpy(&w, bytes + n, sizeof(w));
+		if (((w | (w - EACH_BYTE(' '))) & EACH_BYTE(0x80)) | zero_bytes(w ^ EACH_BYTE('"')) | zero_bytes(w ^ EACH_BYTE('\\')) |
+		    zero_bytes(w ^ EACH_BYTE(0x7f)))
+			break;
+	}
 	while (n < len && plain[(unsigned char)bytes[n]])
 		n++;
 	return n;
@@ -203,7 +218,7 @@ static size_t json_put_char(struct strbuf *out, const char *bytes, size_t len)
 static void json_put(struct json *j, const char *bytes, size_t len, size_t max)
 {
 	struct strbuf *out = j->out;
-	size_t start, fit, plain = plain_run(bytes, len);
+	size_t start, fit, plain = json_plain_run(bytes, len);
 
 	json_separate(j);
 	strbuf_putc(out, '"');

@@ -63,6 +63,9 @@ void json_str_max(struct json *j, const char *s, size_t max);
 /* Whether `need` more bytes leave what began at `start` within `limit` bytes. */
 bool json_fits(const struct json *j, size_t start, size_t need, size_t limit);
 
+/* Bytes at the start of `bytes` that a JSON string holds as they are: most strings are nothing else. */
+size_t json_plain_run(const char *bytes, size_t len);
+
 /* Undoes the \xNN of a string that a JSON parser returned, in place; the new length. */
 size_t json_unescape(char *s);
 

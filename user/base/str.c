@@ -61,12 +61,13 @@ fail:
 }
 
 /* Two digits a step; printf(3) took most of the time of a line of JSON. */
-void strbuf_put_uint(struct strbuf *sb, uint64_t v)
+char *str_put_uint(char *to, uint64_t v)
 {
 	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
 				    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
 				    "8081828384858687888990919293949596979899";
 	char digits[20], *at = digits + sizeof(digits);
+	size_t len;
 
 	for (; v >= 100; v /= 100)
 		at = memcpy(at - 2, &pairs[v % 100 * 2], 2);
@@ -74,7 +75,15 @@ void strbuf_put_uint(struct strbuf *sb, uint64_t v)
 		at = memcpy(at - 2, &pairs[v * 2], 2);
 	else
 		*--at = (char)('0' + v);
-	strbuf_put(sb, at, (size_t)(digits + sizeof(digits) - at));
+	len = (size_t)(digits + sizeof(digits) - at);
+	return (char *)memcpy(to, at, len) + len;
+}
+
+void strbuf_put_uint(struct strbuf *sb, uint64_t v)
+{
+	char digits[20] = "";
+
+	strbuf_put(sb, digits, (size_t)(str_put_uint(digits, v) - digits));
 }
 
 void strbuf_put_int(struct strbuf *sb, int64_t v)

@@ -60,7 +60,8 @@ static inline void strbuf_putc(struct strbuf *sb, char c)
 	strbuf_put(sb, &c, 1);
 }
 
-/* In decimal. */
+/* In decimal: at most 20 bytes, no NUL; returns where they end. */
+char *str_put_uint(char *to, uint64_t v);
 void strbuf_put_uint(struct strbuf *sb, uint64_t v);
 void strbuf_put_int(struct strbuf *sb, int64_t v);
 void strbuf_pad(struct strbuf *sb, char c, size_t count);

@@ -48,8 +48,10 @@ static int64_t split(int64_t ns, bool utc, struct tm *tm)
 /* By hand: strftime(3) and snprintf(3) were half the cost of a line of JSON. */
 static size_t put_digits(char *buf, size_t at, int number, unsigned int digits)
 {
-	for (unsigned int i = digits; i-- > 0; number /= 10)
-		buf[at + i] = (char)('0' + number % 10);
+	unsigned int left = (unsigned int)number;
+
+	for (unsigned int i = digits; i-- > 0; left /= 10)
+		buf[at + i] = (char)('0' + left % 10);
 	return at + digits;
 }
 
@@ -79,27 +81,31 @@ static size_t put_clock(char *buf, size_t n, const struct tm *tm, int fraction, 
 	return n;
 }
 
-/* Times come in swarms: nearly always the second of the one before. */
+#define SECONDS_KEPT 8
+
+/* Times come in swarms: nearly always a second that was there just before. */
 const char *timex_rfc3339(int64_t ns, char *buf)
 {
-	static _Thread_local struct { int64_t sec; size_t len; char text[TIMEX_BUF]; } last;
+	static _Thread_local struct second { int64_t sec; size_t len; char text[TIMEX_BUF]; } kept[SECONDS_KEPT];
 	int64_t sec = ns / TIMEX_NS_PER_SEC, rest = ns % TIMEX_NS_PER_SEC;
+	struct second *last;
 	struct tm tm;
 
 	if (rest < 0) {
 		rest += TIMEX_NS_PER_SEC;
 		sec--;
 	}
-	if (!last.len || sec != last.sec) {
+	last = &kept[(uint64_t)sec % SECONDS_KEPT];
+	if (!last->len || sec != last->sec) {
 		split(ns, true, &tm);
-		last.len = put_date(last.text, &tm);
-		last.text[last.len++] = 'T';
-		last.len = put_clock(last.text, last.len, &tm, 0, 1) - 1;
-		last.sec = sec;
+		last->len = put_date(last->text, &tm);
+		last->text[last->len++] = 'T';
+		last->len = put_clock(last->text, last->len, &tm, 0, 1) - 1;
+		last->sec = sec;
 	}
-	memcpy(buf, last.text, last.len);
-	put_digits(buf, last.len, (int)rest, 9);
-	memcpy(buf + last.len + 9, "Z", 2);
+	memcpy(buf, last->text, TIMEX_BUF);
+	put_digits(buf, last->len, (int)rest, 9);
+	memcpy(buf + last->len + 9, "Z", 2);
 	return buf;
 }
 

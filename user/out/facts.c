@@ -596,9 +596,12 @@ const struct fact *facts_list(size_t *count)
 	return facts;
 }
 
+unsigned int facts_in(const struct event *ev)
+{
+	return ev->kind == EV_GAP ? FACT_IN_GAP : ev->kind == EV_SUMMARY ? FACT_IN_SUMMARY : FACT_IN_LEASE;
+}
+
 bool facts_apply(const struct fact *fact, const struct event *ev)
 {
-	unsigned int in = ev->kind == EV_GAP ? FACT_IN_GAP : ev->kind == EV_SUMMARY ? FACT_IN_SUMMARY : FACT_IN_LEASE;
-
-	return fact->in & in;
+	return fact->in & facts_in(ev);
 }

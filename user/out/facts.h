@@ -49,7 +49,7 @@ struct fact_value {
 
 struct fact {
 	const char *name;	/* one name may stand twice, for different events */
-	const char *member;	/* the name as a JSON key, comma, quotes and colon included */
+	char member[24];	/* the name as a JSON key, comma, quotes and colon included */
 	size_t member_len;
 	unsigned int in;
 	size_t max;	/* FACT_TEXT: longest encoded form; such that a line stays within FACTS_LINE_MAX */
@@ -59,6 +59,8 @@ struct fact {
 
 /* The list; `*count` gets its length. */
 const struct fact *facts_list(size_t *count);
+/* Which facts stand in this event: one of FACT_IN_*. */
+unsigned int facts_in(const struct event *ev);
 /* Whether the fact stands in this event. */
 bool facts_apply(const struct fact *fact, const struct event *ev);
 
