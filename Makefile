@@ -39,7 +39,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/tes
 TOOLS   := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/*.c))
 BENCH   := $(B)/tests/bench/load $(B)/tests/bench/gen_history $(B)/tests/bench/line $(B)/tests/bench/totals
 
-.PHONY: faults all deps run test check tidy fuzz fuzzers fuzz-build clean install demo unit tools bench bench-tools bench-growth bench-vm
+.PHONY: faults coverage all deps run test check tidy fuzz fuzzers fuzz-build clean install demo unit tools bench bench-tools bench-growth bench-vm
 all: $(B)/portlife
 
 # The core rules come after what they need is there.
@@ -120,6 +120,12 @@ fuzz:
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory fuzz-build
 	$(Q)FUZZ_TIME=$(FUZZ_TIME) tests/fuzz/run $(B)/fuzz
+
+# What no test runs: everything built with gcov's counters, the suites of PORTLIFE_TEST (unit,native), a table and build/coverage/never-run.
+coverage:
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory B=$(B)/coverage CFLAGS='-O0 -g' SAN=--coverage all unit tools
+	$(Q)tests/coverage $(B)/coverage
 
 # The fault table by hand, with five times the load of make test, and a soak of SOAK seconds.
 SOAK ?= 3600

@@ -83,11 +83,13 @@ const struct lease_table *tracker_leases(const struct tracker *t)
  */
 static int early_end(struct tracker *t, const struct pl_lease *l)
 {
+	struct lease_table *fresh;
+
 	if (lease_table_count(t->ended) >= MAX_ENDED) {
-		lease_table_free(t->ended);
-		t->ended = NULL;
-		if (lease_table_new(&t->ended))
+		if (lease_table_new(&fresh))
 			return -ENOMEM;
+		lease_table_free(t->ended);
+		t->ended = fresh;
 	}
 	return lease_table_put(t->ended, l, NULL);
 }

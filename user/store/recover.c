@@ -174,8 +174,9 @@ static int take_last(struct writer *w, const struct dir_list *list, enum gap_cau
 			return 0;
 		if (err == -EBADMSG && file->kind == DIR_HOT)
 			set_aside(w, file->name);
-		else if (err == -ENOSPC || err == -EROFS || err == -EIO || err == -ENOMEM || err == -EBUSY)
-			return err;
+		else if (err == -ENOSPC || err == -EROFS || err == -EIO || err == -ENOMEM || err == -EBUSY || err == -EMFILE ||
+			 err == -ENFILE)
+			return err;	/* of the host, not of the file */
 		else
 			log_warn("history file '%s/%s' is left alone: %s", w->dir->path, file->name, db_strerror(err));
 		damaged = true;

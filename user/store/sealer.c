@@ -156,13 +156,17 @@ int sealer_start(struct sealer_thread *s, const struct store_dir *dir, const str
 /* The thread starts with the first file there is, so that it finds a recovered directory. */
 void sealer_kick(struct sealer_thread *s, uint32_t limit)
 {
+	bool news;
+
 	pthread_mutex_lock(&s->lock);
+	news = s->limit != limit;
 	s->limit = limit;
-	s->busy = true;
-	if (!s->running)
-		s->running = !pthread_create(&s->thread, NULL, sealer_main, s);
-	else
+	if (!s->running) {
+		s->busy = s->running = !pthread_create(&s->thread, NULL, sealer_main, s);
+	} else if (news) {	/* told the same again, it would never become idle */
+		s->busy = true;
 		pthread_cond_signal(&s->wake);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -133,6 +133,7 @@ static void count_done(struct writer *w)
 {
 	bool mended;
 
+	w->set_aside = false;
 	pthread_mutex_lock(&w->stats_lock);
 	w->stats.leases += w->batch.leases;
 	w->stats.opens += w->batch.opens;
@@ -169,6 +170,8 @@ static bool is_full(int err)
 /* Whether to try again at once. */
 static bool mend(struct writer *w, int err)
 {
+	bool again;
+
 	if (is_full(err))
 		return !retain_one(w->dir);
 	switch (-err) {
@@ -181,7 +184,10 @@ static bool mend(struct writer *w, int err)
 		w->stats.set_aside++;
 		pthread_mutex_unlock(&w->stats_lock);
 		drop_file(w, true);
-		return true;
+		/* Where the next one is damaged, too, it is not the file. */
+		again = !w->set_aside;
+		w->set_aside = true;
+		return again;
 	case ENOENT:
 		drop_file(w, true);
 		return false;

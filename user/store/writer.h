@@ -59,6 +59,7 @@ struct writer {
 	struct carry *carry;
 	int64_t complete;		/* until then this one has, committed */
 	bool gave_up;			/* something could not be written before the end */
+	bool set_aside;			/* the last attempt ended with a damaged file */
 	int64_t prev_end;		/* until then the session before wrote all, 0: none */
 	int64_t recorded_since;
 	const struct msg_owner **owners;	/* of the batch at hand, with their numbers in the file */
