@@ -54,11 +54,18 @@ for cap in "${others[@]}"; do
 	without "-sys_admin,-$cap" doctor --verify --tier "$tier" --duration 100ms
 	expect "doctor without CAP_${cap^^}: exit code 4" ended 4
 	expect "doctor without CAP_${cap^^} names it as missing" grep -q "CAP_${cap^^}" "$work/stdout"
+	without "-sys_admin,-$cap" report --live 100ms
+	refused "report --live without CAP_${cap^^}" "-$cap"
+	without "-sys_admin,-$cap" why --live --duration 100ms
+	refused "why --live without CAP_${cap^^}" "-$cap"
 done
-without -sys_admin,-perfmon report --live 100ms
-refused "report --live without CAP_PERFMON" -perfmon
-without -sys_admin,-perfmon why --live --duration 100ms
-refused "why --live without CAP_PERFMON" -perfmon
+without -sys_admin record --state-dir "$work/without" --duration 100ms
+expect "record without CAP_SYS_ADMIN works" ended 0
+expect "and says what it leaves out" said 'self-test skipped: .* needs CAP_SYS_ADMIN'
+without -sys_admin,-sys_ptrace doctor
+for cap in SYS_ADMIN SYS_PTRACE; do
+	expect "doctor without CAP_$cap says what it is for" grep -q "^missing CAP_$cap: " "$work/stdout"
+done
 for cap in bpf perfmon; do
 	without "-sys_admin,-$cap" why 1
 	refused "why PORT without CAP_${cap^^}" "-$cap"
@@ -76,6 +83,13 @@ expect "trace without CAP_SYS_PTRACE works" ended 0
 netns_new || { not_ok "a network namespace" "could not be made"; tests_end; }
 without -sys_admin who 1 --state-dir "$work/none"
 expect "who without CAP_SYS_ADMIN says which namespaces it does not search" said 'not searched .* needs CAP_SYS_ADMIN'
+without -sys_admin why 1
+expect "so does why PORT" said 'not searched .* needs CAP_SYS_ADMIN'
+for asked in "who 1 --state-dir $work/none" "why 1" "trace --duration 100ms" "record --state-dir $work/without --duration 100ms"; do
+	# shellcheck disable=SC2086 # words
+	without -sys_ptrace $asked
+	expect "${asked%% *} without CAP_SYS_PTRACE says so, too" said 'not searched .* needs CAP_SYS_PTRACE'
+done
 without -all doctor
 expect "doctor with no capability: exit code 4" ended 4
 expect "and it names the tiers as refused" grep -q '^tier c .*no;.*CAP_BPF' "$work/stdout"
