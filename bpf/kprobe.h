@@ -213,7 +213,7 @@ int BPF_KRETPROBE(b_udp_disconnect)
 SEC("kprobe/security_sock_graft")
 int BPF_KPROBE(b_graft, struct sock *sk)
 {
-	lease_accept((__u64)sk);
+	lease_accept((__u64)sk, bpf_get_current_cgroup_id());
 	return 0;
 }
 

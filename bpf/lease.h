@@ -231,11 +231,14 @@ static __always_inline void lease_insert(struct sock *sk, struct pl_lease *l, bo
 #define ALLOC_FRESH	(1ULL << 16)
 #define ALLOC_PORT	32
 
-/* `what`: protocol, kind << 8, ALLOC_FRESH, the destination's port << ALLOC_PORT; see lease_alloc(). */
-__noinline int lease_begin(__u64 sk, __u64 what, __u64 to, __u64 to_high)
+/*
+ * `what`: protocol, kind << 8, ALLOC_FRESH, the destination's port << ALLOC_PORT; see lease_alloc().
+ * `cgroup`: that of `current` where the program may ask for it, which is quicker than to look for it; else 0.
+ */
+__noinline int lease_begin(__u64 sk, __u64 what, __u64 to, __u64 to_high, __u64 cgroup)
 {
 	bool fresh = what & ALLOC_FRESH;
-	struct pl_lease l = { .kind = what >> 8 };
+	struct pl_lease l = { .kind = what >> 8, .cgroup = cgroup };
 	struct sock_head head;
 
 	sock_look(&head, (struct sock *)sk);
@@ -261,9 +264,10 @@ static __always_inline void lease_alloc(struct sock *sk, __u8 proto, __u8 kind, 
 	__u64 what = proto | kind << 8 | (fresh ? ALLOC_FRESH : 0);
 
 	if (to)
-		lease_begin((__u64)sk, what | (__u64)to->port << ALLOC_PORT, sock_pack(to->addr), sock_pack(to->addr + 2));
+		lease_begin((__u64)sk, what | (__u64)to->port << ALLOC_PORT, sock_pack(to->addr), sock_pack(to->addr + 2),
+			    bpf_get_current_cgroup_id());
 	else
-		lease_begin((__u64)sk, what, 0, 0);
+		lease_begin((__u64)sk, what, 0, 0, bpf_get_current_cgroup_id());
 }
 
 /*
@@ -296,7 +300,7 @@ __noinline int lease_inherit(__u64 listener, __u64 child)
 }
 
 /* accept() gave the child to `current`; for MPTCP the socket is the connection, its first subflow the child. */
-__noinline int lease_accept(__u64 sk)
+__noinline int lease_accept(__u64 sk, __u64 cgroup)
 {
 	struct pl_lease *held, l;
 	char room[TASK_IDS] __attribute__((aligned(8)));
@@ -308,6 +312,7 @@ __noinline int lease_accept(__u64 sk)
 	if (!held || closing || (held->owner_src != PL_OWNER_LISTENER && held->owner_src != PL_OWNER_UNKNOWN))
 		return 0;
 	__builtin_memcpy(&l, held, sizeof(l));
+	l.cgroup = cgroup;
 	owner_fill_current(&l, (struct sock *)key, room);
 	if (l.owner_src == PL_OWNER_PROCESS)
 		l.owner_src = PL_OWNER_ACCEPT;

@@ -39,16 +39,14 @@ static __always_inline void owner_read_ids(struct pl_lease *l, struct task_struc
 	l->proc_start = BPF_CORE_READ(leader, start_boottime);
 }
 
-/* Through a helper, a field at a time: where the verifier does not know the pointer. */
+/* Through a helper, a field at a time: where the verifier does not know the pointer.  The cgroup may be known already. */
 static __always_inline void owner_probe(struct pl_lease *l, struct task_struct *t, void *room)
 {
-	struct file *exe = BPF_CORE_READ(t, mm, exe_file);
-
 	owner_read_ids(l, t, room);
 	l->uid = BPF_CORE_READ(t, cred, uid.val);
-	if (exe)
-		l->exe = BPF_CORE_READ(exe, f_inode, i_ino);
-	l->cgroup = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id);
+	l->exe = BPF_CORE_READ(t, mm, exe_file, f_inode, i_ino);	/* 0 where there is none: what lies low is not read */
+	if (!l->cgroup)
+		l->cgroup = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id);
 }
 
 /* The same by plain loads, which cost next to nothing. */
@@ -111,7 +109,7 @@ static __always_inline bool owner_from_msk(struct pl_lease *l, __u64 msk)
 	return true;
 }
 
-/* `current` asked for the port of `sk`.  `room` is overwritten. */
+/* `current` asked for the port of `sk`.  `room` is overwritten; the cgroup in `l` is its, or 0. */
 static __always_inline void owner_fill_current(struct pl_lease *l, struct sock *sk, void *room)
 {
 	struct task_struct *t = (void *)bpf_get_current_task();

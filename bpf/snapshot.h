@@ -93,19 +93,23 @@ static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, stru
 	bpf_seq_write(seq, out, size);
 }
 
-static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, __u8 proto, struct task_struct *t)
+static __always_inline bool snap_wanted(const struct sock_head *head)
+{
+	__u16 num = HEAD(head, skc_num);
+
+	return num >= cfg_port_lo && num <= cfg_port_hi;
+}
+
+/* `head` is that of `sk`; it is overwritten. */
+static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, struct sock_head *head, __u8 proto, struct task_struct *t)
 {
 	struct snap_out out = {};
 	struct pl_lease *l = &out.rec.lease;
-	struct sock_head head;
-	__u16 num;
 
-	sock_look(&head, sk);
-	num = HEAD(&head, skc_num);
-	if (!num || num < cfg_port_lo || num > cfg_port_hi)
+	if (!HEAD(head, skc_num) || !snap_wanted(head))
 		return;
-	l->state = HEAD(&head, skc_state);
-	sock_fill(l, &head, proto);
+	l->state = HEAD(head, skc_state);
+	sock_fill(l, head, proto);
 	if (proto == IPPROTO_TCP && !snap_in_scope(sk, l->state, l->flags & PL_F_IN_RANGE))
 		return;
 	if (l->state == TCP_TIME_WAIT)
@@ -125,27 +129,47 @@ static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, __u
 	snap_put(seq, sk, &out);
 }
 
+/* As file_sock(), by plain loads where the verifier knows the pointer; most files are told apart without a call. */
+static __always_inline struct sock *snap_file_sock(struct file *file)
+{
+	struct socket *sock;
+
+	if ((file->f_inode->i_mode & S_IFMT) != S_IFSOCK)
+		return NULL;
+	sock = file->private_data;
+	return sock ? BPF_CORE_READ(sock, sk) : NULL;
+}
+
+/*
+ * Who asks for one port reads no more of all other sockets than their first lines.
+ * An MPTCP connection has the number of its first subflow, or none yet.
+ */
 SEC("iter/task_file")
 int i_task_file(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct file *file = ctx->file;
+	struct sock_head head;
 	struct sock *sk;
 	__u8 proto;
 
 	if (!t || !file)
 		return 0;
-	sk = file_sock(file);
+	sk = snap_file_sock(file);
 	if (!sk)
+		return 0;
+	sock_look(&head, sk);
+	if ((HEAD(&head, skc_num) && !snap_wanted(&head)) || !sock_has_ports(HEAD(&head, skc_family), BPF_CORE_READ(sk, sk_type)))
 		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock)) {
 		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
 		if (!sk)
 			return 0;
+		sock_look(&head, sk);
 	}
 	proto = sock_port_proto(sk);
 	if (proto)
-		snap_sock(ctx->meta->seq, sk, proto, t);
+		snap_sock(ctx->meta->seq, sk, &head, proto, t);
 	return 0;
 }
 
@@ -153,10 +177,13 @@ SEC("iter/tcp")
 int i_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->sk_common;
+	struct sock_head head;
 
-	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_NEW_SYN_RECV)
+	if (!sk)
 		return 0;
-	snap_sock(ctx->meta->seq, sk, IPPROTO_TCP, NULL);
+	sock_look(&head, sk);
+	if (HEAD(&head, skc_state) != TCP_NEW_SYN_RECV)
+		snap_sock(ctx->meta->seq, sk, &head, IPPROTO_TCP, NULL);
 	return 0;
 }
 
@@ -164,13 +191,15 @@ SEC("iter/udp")
 int i_udp(struct bpf_iter__udp *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->udp_sk;
+	struct sock_head head;
 	__u8 proto;
 
 	if (!sk)
 		return 0;
+	sock_look(&head, sk);
 	proto = sock_port_proto(sk);
 	if (proto)
-		snap_sock(ctx->meta->seq, sk, proto, NULL);
+		snap_sock(ctx->meta->seq, sk, &head, proto, NULL);
 	return 0;
 }
 

@@ -49,6 +49,15 @@ static __always_inline __u8 sock_port_proto(struct sock *sk)
 	return 0;
 }
 
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+
+/* A raw socket has no port: its number is that of its protocol. */
+static __always_inline bool sock_has_ports(__u16 family, __u16 type)
+{
+	return (family == AF_INET || family == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM);
+}
+
 static __always_inline bool sock_is_udp(__u32 proto)
 {
 	return proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE;

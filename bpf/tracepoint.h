@@ -100,8 +100,8 @@ int c_sockops(struct bpf_sock_ops *ctx)
 		return 1;
 	sk = BPF_CORE_READ((struct bpf_sock_ops_kern *)(void *)ctx, sk);
 	if (sock_port_proto(sk) == IPPROTO_TCP)
-		lease_alloc(sk, IPPROTO_TCP, ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB ? PL_KIND_CONNECT : PL_KIND_LISTEN,
-			    false, NULL);
+		lease_begin((__u64)sk, IPPROTO_TCP | (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB ? PL_KIND_CONNECT : PL_KIND_LISTEN) << 8,
+			    0, 0, 0);
 	return 1;
 }
 
@@ -315,9 +315,9 @@ struct {
 } pendings SEC(".maps");
 
 /* `what`: protocol, port << ALLOC_PORT. */
-__noinline int c_pend(__u64 key, __u64 what, __u64 to, __u64 to_high)
+__noinline int c_pend(__u64 key, __u64 what, __u64 to, __u64 to_high, __u64 cgroup)
 {
-	struct pl_lease l = { .kind = PL_KIND_CONNECT, .flags = PL_F_CHOSEN };
+	struct pl_lease l = { .kind = PL_KIND_CONNECT, .flags = PL_F_CHOSEN, .cgroup = cgroup };
 	char room[TASK_IDS] __attribute__((aligned(8)));
 
 	l.proto = what;
@@ -339,7 +339,8 @@ static __always_inline int c_connect_begin(struct bpf_sock_addr *ctx, bool v6)
 	if (sock_num(sk))
 		return 1;
 	c_addr_read(&in, ctx, v6);
-	c_pend((__u64)sk, ctx->protocol | (__u64)in.port << ALLOC_PORT, sock_pack(in.addr), sock_pack(in.addr + 2));
+	c_pend((__u64)sk, ctx->protocol | (__u64)in.port << ALLOC_PORT, sock_pack(in.addr), sock_pack(in.addr + 2),
+	       bpf_get_current_cgroup_id());
 	return 1;
 }
 
@@ -450,10 +451,7 @@ struct sys_exit {
 
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
-#define SOCK_STREAM 1
-#define SOCK_DGRAM 2
-
-/* The IPv4 or IPv6 socket behind an open file, or NULL.  A raw one has no port: its number is that of its protocol. */
+/* The IPv4 or IPv6 socket behind an open file, or NULL. */
 static __always_inline struct sock *file_sock(struct file *file)
 {
 	__u16 mode = BPF_CORE_READ(file, f_inode, i_mode), family, type;
@@ -468,9 +466,7 @@ static __always_inline struct sock *file_sock(struct file *file)
 		return NULL;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	type = BPF_CORE_READ(sk, sk_type);
-	if ((family != AF_INET && family != AF_INET6) || (type != SOCK_STREAM && type != SOCK_DGRAM))
-		return NULL;
-	return sk;
+	return sock_has_ports(family, type) ? sk : NULL;
 }
 
 /* The socket behind a descriptor of `current`, or NULL. */
@@ -531,7 +527,7 @@ static __always_inline void c_accepted(struct sock *sk, __u8 proto)
 	/* TCP Fast Open: accepted before it is established. */
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_SYN_RECV && proto == IPPROTO_TCP)
 		lease_inherit(0, (__u64)sk);
-	lease_accept((__u64)sk);
+	lease_accept((__u64)sk, bpf_get_current_cgroup_id());
 }
 
 /* One program for the five system calls, so that it is loaded and verified once. */

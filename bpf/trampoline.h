@@ -92,7 +92,7 @@ int BPF_PROG(a_udp_disconnect, struct sock *sk, int flags, int ret)
 SEC("fentry/security_sock_graft")
 int BPF_PROG(a_graft, struct sock *sk, struct socket *parent)
 {
-	lease_accept(plain(sk));
+	lease_accept(plain(sk), bpf_get_current_cgroup_id());
 	return 0;
 }
 
