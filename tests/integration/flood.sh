@@ -23,6 +23,13 @@ loud=$ns_inode loud_pid=$ns_pid
 netns_new || { not_ok "another network namespace" "could not be made"; tests_end; }
 quiet=$ns_inode quiet_pid=$ns_pid
 
+# Each holds a port all the time, as a service does.
+for pid in "$loud_pid" "$quiet_pid"; do
+	ns_pid=$pid
+	in_netns_child python3 -c 'import signal, socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(flush=True); signal.pause()' >"$work/$pid.holds"
+	until_true 30 test -s "$work/$pid.holds"
+done
+
 # in_group NAME NETNS_PID COMMAND...: both as a child
 in_group() {
 	local group=$groups/$1 pid=$2
@@ -46,18 +53,17 @@ gap() {
 import json, sys
 gaps = [e for e in map(json.loads, open(sys.argv[1])) if e.get('event') == 'recorder.gap' and e['cause'] == 'ring']
 by = [g['flooded_by'] for g in gaps if g.get('flooded_by')]
-lost = sum(g['lost'] for g in gaps)
-mine = sum(b['lost'] for b in by if b['cgroup'] == sys.argv[2] and b['comm'] == 'crowd')
-sys.exit(0 if gaps and mine > lost / 2 else f'{lost} lost, {mine} of them by {sys.argv[2]}: {gaps}')
+mine = [b for b in by if b['cgroup'] == sys.argv[2] and b['comm'] == 'crowd' and b['lost'] > 1000]
+sys.exit(0 if mine else f'none by {sys.argv[2]}: {gaps}')
 PY
 }
 
-"$portlife" record --tier "$tier" --ring-size 64K --state-dir "$work/state" --metrics-textfile "$work/prom" --metrics-interval 1s \
+"$portlife" record --tier "$tier" --ring-size 1M --state-dir "$work/state" --metrics-textfile "$work/prom" --metrics-interval 1s \
 	--log-format json --log-file "$work/log" </dev/null 2>"$work/record.err" &
 recorder=$!
 children+=("$recorder")
 until_true 60 grep -q 'recording to' "$work/log"
-loads 100 100	# both are known, and what they do has a name
+loads 100 100
 seen() { [[ $(metric allocations "$quiet") -eq $1 ]]; }
 until_true 30 seen 100
 kill -STOP "$recorder"

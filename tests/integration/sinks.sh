@@ -51,7 +51,7 @@ cat=$!
 children+=("$cat")
 trace_into "$work/pipe" stop
 kill -STOP "$cat"
-load_start 6000 20
+load_start 12000 20
 wait "$load"
 kill -CONT "$cat"
 sleep 0.5	# to have read what was kept
@@ -113,7 +113,7 @@ in_history() {
 	done
 	[[ $n -eq $2 ]] || { echo "$n of $2"; return 1; }
 }
-# printed NAME FILE: a recorder that prints to FILE, and 6000 ports
+# printed NAME FILE: a recorder that prints to FILE, and 12000 ports
 printed() {
 	: >"$work/$1.err"
 	"$portlife" record --print -o jsonl --tier "$tier" --state-dir "$work/$1" >"$2" 2>"$work/$1.err" </dev/null &
@@ -121,7 +121,7 @@ printed() {
 	children+=("$recorder")
 	until_true 60 grep -q '^portlife: recording to' "$work/$1.err" || return
 	[[ $1 != stops ]] || kill -STOP "$cat"
-	load_start 6000 20
+	load_start 12000 20
 	wait "$load"
 	kill -TERM "$recorder"
 	until_true 30 gone "$recorder"
@@ -135,14 +135,14 @@ printed stops "$work/pipe"
 kill -CONT "$cat"
 wait "$cat"
 expect "record --print, a reader that stops: ends well" test "$status" -eq 0
-expect "record --print, a reader that stops: all is in the history" in_history stops 6000
+expect "record --print, a reader that stops: all is in the history" in_history stops 12000
 expect "record --print, a reader that stops: left out is said" test "$(left stops)" -gt 0
 printed full /dev/full
 expect "record --print, a full stdout: an error at the end" test "$status" -eq 5
 expect "record --print, a full stdout: said" grep -q 'No space left on device; recording goes on' "$work/full.err"
-expect "record --print, a full stdout: all is in the history" in_history full 6000
+expect "record --print, a full stdout: all is in the history" in_history full 12000
 head -n 20 <"$work/pipe" >"$work/gone.out" &
 printed gone "$work/pipe"
 expect "record --print, a reader that goes away: ends well" test "$status" -eq 0
-expect "record --print, a reader that goes away: all is in the history" in_history gone 6000
+expect "record --print, a reader that goes away: all is in the history" in_history gone 12000
 tests_end

@@ -306,11 +306,11 @@ static void test_live_reader_stops(void **state)
 	close(ends[0]);
 	opts.file = fdopen(ends[1], "w");
 	assert_int_equal(stream_new(&opts, &s), 0);
-	send_some(s, &seq, 20000);
+	send_some(s, &seq, 60000);
 	left = stream_unwritten(s);
-	assert_true(left > 1000 && left < 20000);
+	assert_true(left > 1000 && left < 60000);
 	assert_int_equal(write(go[1], &c, 1), 1);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 1000; i++)
 		assert_int_equal(stream_flush(s), 0);
 	send_some(s, &seq, 100);
 	assert_int_equal(stream_unwritten(s), left);
@@ -336,7 +336,7 @@ static void test_live_reader_never_comes(void **state)
 	assert_int_equal(pipe(ends), 0);
 	opts.file = fdopen(ends[1], "w");
 	assert_int_equal(stream_new(&opts, &s), 0);
-	send_some(s, &seq, 3000);
+	send_some(s, &seq, 30000);
 	assert_int_equal(stream_finish(s), 0);
 	fclose(opts.file);
 	while ((n = read(ends[0], buf, sizeof(buf))) > 0)

@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define QUIET_LOOKS 60	/* some minutes: after that a name may go to another */
+
 struct netns_account {
 	uint32_t netns;			/* 0: those that the kernel does not count apart */
-	bool named, quiet;		/* quiet: nothing happened since the look before */
+	bool named;
+	unsigned int busy, quiet;	/* looks at which something had happened; and since then, nothing */
 	struct netns_counts seen, told;	/* the kernel's count; what is told under its name */
 };
 
@@ -43,7 +46,7 @@ static bool netns_held(const struct tally *held, uint32_t netns)
 	return false;
 }
 
-/* A name is free, or can be had from one that does nothing and holds nothing. */
+/* A name is free, or can be had from one that has long done nothing and holds nothing. */
 static bool name_free(struct record_netns *a, const struct tally *held)
 {
 	if (a->named < PROM_NETNS_MAX)
@@ -51,7 +54,7 @@ static bool name_free(struct record_netns *a, const struct tally *held)
 	for (size_t i = 0; i < a->n; i++) {
 		struct netns_account *e = &a->accounts[i];
 
-		if (!e->named || !e->quiet || netns_held(held, e->netns))
+		if (!e->named || e->quiet < QUIET_LOOKS || netns_held(held, e->netns))
 			continue;
 		e->named = false;
 		memset(&e->told, 0, sizeof(e->told));
@@ -59,6 +62,15 @@ static bool name_free(struct record_netns *a, const struct tally *held)
 		return true;
 	}
 	return false;
+}
+
+/* Not to one that comes and goes between two looks: there may be thousands of them. */
+static void name_give(struct record_netns *a, struct netns_account *e, const struct tally *held)
+{
+	if (e->named || !e->netns || (e->busy < 2 && !netns_held(held, e->netns)) || !name_free(a, held))
+		return;
+	e->named = true;
+	a->named++;
 }
 
 /* to += now - then, and the number of what that is. */
@@ -84,13 +96,11 @@ static int netns_look(void *ctx, const struct source_netns *now)
 		return 0;	/* short of memory it is counted at a later look */
 	n = counts_since(since.allocs, now->allocs, e->seen.allocs) + counts_since(since.releases, now->releases, e->seen.releases) +
 	    counts_since(since.fails, now->fails, e->seen.fails);
-	e->quiet = !n;
+	e->quiet = n ? 0 : e->quiet + 1;
 	if (!n)
 		return 0;
-	if (!e->named && e->netns && name_free(look->a, look->held)) {
-		e->named = true;
-		look->a->named++;
-	}
+	e->busy++;
+	name_give(look->a, e, look->held);
 	to = e->named ? &e->told : &look->a->others;
 	counts_since(to->allocs, now->allocs, e->seen.allocs);
 	counts_since(to->releases, now->releases, e->seen.releases);

@@ -127,9 +127,14 @@ static void stream_close_up(struct stream *s)
 {
 	size_t rest = stream_waiting(s);
 
-	if (rest && s->sent < STREAM_FULL)
+	if (rest && s->sent < rest)
 		return;
-	memmove(s->buf.data, s->buf.data + s->sent, rest);
+	if (!rest && s->buf.cap > STREAM_HELD / 8) {
+		strbuf_free(&s->buf);	/* a large one was for a reader that has come back */
+		s->buf = (struct strbuf)STRBUF_INIT;
+	}
+	if (rest)
+		memmove(s->buf.data, s->buf.data + s->sent, rest);
 	strbuf_truncate(&s->buf, rest);
 	s->sent = 0;
 }

@@ -47,7 +47,7 @@ void stream_free(struct stream *s);
  * only, counts here and says on stderr; their numbers (seq) are missing in the
  * stream.
  */
-#define STREAM_HELD (1u << 20)
+#define STREAM_HELD (8u << 20)
 #define STREAM_PATIENCE_MS 20
 #define STREAM_LAST_MS 2000
 uint64_t stream_unwritten(const struct stream *s);
