@@ -254,6 +254,36 @@ static void test_odd_hot_is_left_alone(void **state)
 	assert_int_equal(skipped, 1);
 }
 
+/* What a killed recorder left in the -wal is not lost because the -wal cannot be read for a while. */
+static void test_unreadable_wal_is_not_sealed(void **state)
+{
+	char wal[128];
+	struct store *st;
+	struct found f;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		st = open_store();
+		for (uint64_t id = 1; id <= 50; id++)
+			put(st, id, 9000, t0, t0 + SEC);
+		_exit(store_flush(st, WAIT_MS) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	snprintf(wal, sizeof(wal), "%s/hot-000001.db-wal", dir);
+	assert_int_equal(chown(wal, 4242, 4242), 0);
+	st = open_store();
+	put(st, 100, 9001, clock_unix_ns() - SEC, clock_unix_ns());
+	assert_int_equal(store_rotate(st), 0);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	store_close(st);
+	assert_int_equal(files_with("hot-000001", ".db"), 1);
+	assert_int_equal(chown(wal, 0, 0), 0);
+	ask(9000, t0, t0, &f, NULL);
+	assert_int_equal(f.count, 50);
+}
+
 static void test_corrupt_while_writing(void **state)
 {
 	struct store *st = open_store();
@@ -387,7 +417,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_two_writers), TEST(test_unused), TEST(test_modes), TEST(test_bad_directory),
 		TEST(test_bad_sealed_files), TEST(test_flipped_bytes), TEST(test_corrupt_hot_is_set_aside),
-		TEST(test_odd_hot_is_left_alone), TEST(test_corrupt_while_writing),
+		TEST(test_odd_hot_is_left_alone), TEST(test_unreadable_wal_is_not_sealed), TEST(test_corrupt_while_writing),
 		TEST(test_copied_directory), TEST(test_copy_on_read_only_medium), TEST(test_odd_wal),
 	};
 

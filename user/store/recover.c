@@ -82,6 +82,8 @@ static int load_open(struct writer *w, struct carry *carry, const struct dir_lis
 	struct hfile *f = NULL, *older = open_older(w, list, last);
 	int err = file_open(w->dir, &list->files[last], &f);
 
+	if (!err && file_is_partial(f))
+		err = -EIO;
 	if (!err)
 		err = carry_load(carry, f, older);
 	file_close(older);

@@ -93,8 +93,8 @@ static int evict(const struct store_dir *dir, const struct dir_file *file)
 	int err = file_open(dir, file, &f);
 
 	file_close(f);
-	/* Not ours after all, whatever its name: never removed. */
-	if (err == -ELOOP || err == -EINVAL || err == -EPERM || err == -EPROTO)
+	/* Not ours after all, whatever its name: never removed.  Nor is what cannot be looked at just now. */
+	if (err == -ELOOP || err == -EINVAL || err == -EPERM || err == -EPROTO || err == -ENOMEM || err == -EMFILE || err == -ENFILE)
 		return err;
 	/* A full disk must not keep the old file alive: its minutes go with it then. */
 	if (!err && (err = keep_minutes(dir, file)) && err != -ENOSPC)

@@ -214,8 +214,13 @@ static int read_hot(struct sealer *s, const struct dir_file *hot)
 	struct hfile *f = NULL;
 	int err = file_open(s->dir, hot, &f);
 
-	if (err)
+	/* Its -wal cannot be read now: what lies there must not be left behind. */
+	if (!err && file_is_partial(f))
+		err = -EIO;
+	if (err) {
+		file_close(f);
 		return err;
+	}
 	s->version = db_version(file_db(f));
 	s->keys.since = file_meta(f)->since;
 	s->keys.until = file_meta(f)->until;
