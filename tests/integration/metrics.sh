@@ -198,6 +198,18 @@ record --metrics-listen 0.0.0.0:9911 --metrics-allow-remote
 expect "unless that is asked for" client get 127.0.0.1:9911
 record_end
 
+# The library is loaded by who serves: where it is missing that is said, and all else works.
+library=$(ldconfig -p | sed -n 's/.*libmicrohttpd\.so\.12 .*=> //p' | head -1)
+without() { timeout 60 unshare -m sh -c 'mount --bind /dev/null "$1" && shift && exec "$@"' sh "$(realpath "$library")" "$portlife" "$@"; }
+if [[ -n $library ]] && unshare -m true 2>/dev/null; then
+	without record --state-dir "$work/other" --config "$work/conf" --metrics-listen 127.0.0.1:9914 --duration 1s 2>"$work/without.err"
+	expect "no library, no metrics" test $? -eq 5
+	expect "and the reason, once" test "$(grep -c 'libmicrohttpd' "$work/without.err") $(grep -c metrics "$work/without.err")" = '1 1'
+	expect "the other commands do without" without --version >/dev/null
+else
+	skip "without the library" "it is not in the cache of the linker, or there are no mount namespaces"
+fi
+
 # Sockets passed by a service manager.
 if command -v systemd-socket-activate >/dev/null; then
 	in_netns_child systemd-socket-activate -l 127.0.0.1:9913 "$portlife" record --state-dir "$state" --config "$work/conf" 2>"$work/activate.err"

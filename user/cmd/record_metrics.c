@@ -57,7 +57,7 @@ int record_metrics_open(struct record_metrics *m, const struct record_conf *c)
 		err = prom_server_open(fds, n, &m->server);
 	if (!err && c->textfile)
 		err = prom_textfile_open(c->textfile, &m->textfile);
-	if (err)
+	if (err && err != -ELIBACC)	/* said, with the library's name */
 		log_err("cannot serve metrics: %s", strerror(-err));
 	return err;
 }

@@ -17,7 +17,7 @@
 
 struct prom_server;
 
-/* Takes the listening sockets over.  0 or a negative errno. */
+/* Takes the listening sockets over.  0 or a negative errno; -ELIBACC, the library is not there, is said. */
 int prom_server_open(const int *fds, unsigned int n, struct prom_server **ret);
 /* Ends connections and thread.  NULL is fine. */
 void prom_server_close(struct prom_server *s);
