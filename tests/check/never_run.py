@@ -2,8 +2,8 @@
 """The lines of user/ that no test ran: never_run.py BUILD_DIR
 
 Reads gcov's counts, prints a table of the files and writes BUILD_DIR/never-run, one `file:line: text` each. In the files
-of STRICT every line must have run, but for those in never_run.txt, which has a reason for each; an entry there that is no
-longer true is an error, too.
+of STRICT every line must have run, but for those in never_run.txt, which has a reason for each; an entry there that was not
+needed is told, since some of them run by luck.
 """
 import json
 import os
@@ -69,8 +69,8 @@ def main(build):
     for line in bad:
         print(f'not ok - never run: {line}')
     for name, text in sorted(set(excused) - used):
-        print(f'not ok - never_run.txt excuses what runs or is gone: {name}: {text}')
-    return 1 if bad or set(excused) - used else 0
+        print(f'not needed in never_run.txt: {name}: {text}')
+    return 1 if bad else 0
 
 
 if __name__ == '__main__':
