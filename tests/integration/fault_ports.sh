@@ -133,10 +133,10 @@ expect "the range grows: the summary" until_true 40 summary "$near" 200 10 100
 expect "the neighbour's does not" summary "$neighbour" 500 0 1
 expect "nor in its metrics" metric "size{netns=\"$neighbour\"}" 500
 give_all
-refused() { sed -nE "s/^portlife_failures_total\{proto=\"udp\",errno=\"EADDRINUSE\"\} //p" "$work/prom"; }
+refused() { sed -nE "s/^portlife_netns_failures_total\{netns=\"$near\",proto=\"udp\"\} //p" "$work/prom"; }
 kill "$recorder"
 wait "$recorder"
-expect "the refusals are counted" test "$(refused)" -eq 7
+expect "the refusals are counted, in their namespace" test "$(refused)" -eq 7
 "$portlife" report --state-dir "$work/state" --ascii >"$work/report" 2>&1
 expect "the report tells the range, and that it changed" grep -q "netns $near, range 40000-40199, 10 reserved (changed)" "$work/report"
 expect "and the neighbour's as it was" grep -q "netns $neighbour, range 50000-50499, 0 reserved\$" "$work/report"

@@ -75,6 +75,7 @@ load_start 5000
 wait "$load"
 kill -TERM "$trace_pid"
 expect "a reader that stands still: SIGTERM ends it" until_true 30 gone "$trace_pid"
+kill -9 "$trace_pid" 2>/dev/null
 wait "$trace_pid"
 expect "a reader that stands still: it ends with its totals" tally_whole ever
 kill -CONT "$cat"
@@ -124,7 +125,7 @@ printed() {
 	load_start 12000 20
 	wait "$load"
 	kill -TERM "$recorder"
-	until_true 30 gone "$recorder"
+	until_true 30 gone "$recorder" || kill -9 "$recorder"	# its status tells
 	wait "$recorder"
 	status=$?
 }
