@@ -254,11 +254,9 @@ static bool wait_ready(void)
 {
 	int64_t deadline = now_ns(CLOCK_MONOTONIC) + 30 * 1000000000LL;
 	const struct want w = { .proto = "udp", .port = FENCE_PORT };
-	uint32_t inum;
-	int ns = netns_enter_new(&inum);
 	bool ready = false;
 
-	self.netns = inum;
+	netns_enter_new(&self.netns);	/* it stays, or its number would become another's */
 	while (!ready && now_ns(CLOCK_MONOTONIC) < deadline && !atomic_load(&watch->ended)) {
 		int fd = udp4();
 
@@ -268,7 +266,6 @@ static bool wait_ready(void)
 		ready = count_leases(&w).all > 0;
 	}
 	MUST(setns(home, CLONE_NEWNET));
-	close(ns);
 	atomic_store(&watch->ready, ready);
 	return ready;
 }

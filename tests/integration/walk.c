@@ -622,14 +622,15 @@ static void report(const char *name, bool good, const char *fmt, ...)
 	fflush(stdout);
 }
 
-/* In a namespace apart, so that the fence is no part of the walk. */
+/* In a namespace apart, so that the fence is no part of the walk; it stays, or its number would become another's. */
 static bool recorder_answers(void)
 {
 	const struct want w = { UDP, .port = FENCE_PORT };
 	int64_t deadline = now_ns(CLOCK_MONOTONIC) + 30 * 1000000000LL;
-	int ns = netns_enter_new(&self.netns), fd;
 	bool seen = false;
+	int fd;
 
+	netns_enter_new(&self.netns);
 	self.first_row = watch->n_leases;
 	while (!seen && !atomic_load(&watch->ended) && now_ns(CLOCK_MONOTONIC) < deadline) {
 		fd = udp4();
@@ -640,7 +641,6 @@ static bool recorder_answers(void)
 	}
 	self.first_row = 0;
 	MUST(setns(home, CLONE_NEWNET));
-	close(ns);
 	return seen;
 }
 
