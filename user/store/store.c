@@ -32,7 +32,7 @@ struct store {
 	int64_t looked;			/* unix ns: the last look at what is open */
 	bool looking;			/* inside each_open */
 	bool merged;			/* MSG_MERGED is still to be said */
-	struct gap lost;		/* rows without room, not yet told of; lost 0: none */
+	struct gap lost;		/* rows and gaps without room, not yet told of; `to` 0: none; lost -1: not known how many */
 	atomic_ullong lost_total;
 	struct store_opts opts;
 };
@@ -90,11 +90,11 @@ int store_begin(struct store *st)
 
 static void merge_lost(struct store *st, const struct gap *gap)
 {
-	if (!st->lost.lost || gap->from < st->lost.from)
+	if (!st->lost.to || gap->from < st->lost.from)
 		st->lost.from = gap->from;
-	if (!st->lost.lost || gap->to > st->lost.to)
+	st->lost.lost = gap->lost < 0 || st->lost.lost < 0 ? -1 : st->lost.lost + gap->lost;
+	if (gap->to > st->lost.to)
 		st->lost.to = gap->to;
-	st->lost.lost += gap->lost > 0 ? gap->lost : 0;
 	st->lost.cause = GAP_STORE;
 }
 
@@ -153,11 +153,11 @@ static int begin_batch(struct store *st)
 		return -ENOBUFS;
 	st->cur_since = clock_boot_ns();
 	dict_clear(st->owners);
-	if (st->lost.lost) {
+	if (st->lost.to) {
 		struct msg_gap *m = batch_add(st->cur, MSG_GAP, sizeof(*m));
 
 		m->gap = st->lost;
-		st->lost.lost = 0;
+		memset(&st->lost, 0, sizeof(st->lost));
 	}
 	if (st->merged)
 		add_merged(st);
@@ -277,8 +277,10 @@ int store_gap(struct store *st, const struct gap *gap)
 	struct msg_gap *m;
 	int err = make_room(st, sizeof(*m));
 
-	if (err)
+	if (err) {
+		merge_lost(st, gap);
 		return err;
+	}
 	m = batch_add(st->cur, MSG_GAP, sizeof(*m));
 	m->gap = *gap;
 	return 0;
@@ -433,7 +435,7 @@ void store_stats(struct store *st, struct store_stats *ret)
 static void finish(struct store *st)
 {
 	hand_over(st);
-	if (st->lost.lost && queue_wait(&st->w.queue, CLOSE_MS) && !begin_batch(st))
+	if (st->lost.to && queue_wait(&st->w.queue, CLOSE_MS) && !begin_batch(st))
 		hand_over(st);
 }
 
@@ -444,7 +446,7 @@ void store_close(struct store *st)
 	if (st->w.running)
 		finish(st);
 	free(st->cur);
-	writer_close(&st->w, st->lost.lost);
+	writer_close(&st->w, st->lost.to);
 	dict_free(st->owners);
 	idmap_clear(&st->told);
 	free(st);
