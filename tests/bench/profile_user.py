@@ -30,8 +30,12 @@ def functions(data):
 def one(a, mode, scratch):
     data = os.path.join(scratch, "perf.data")
     tool = tools.start(mode, a.portlife, scratch, a.tier)
+    trickle = subprocess.Popen([a.load, LOAD, "--ops", "0", "--pause", "1000"])  # so that there is a first event to wait for
     try:
-        if tool.wait_ready() is None:
+        ready = tool.wait_ready()
+        trickle.kill()
+        trickle.wait()
+        if ready is None:
             return {"tool": mode, "failed": tool.last_words()}
         tool.settle()
         cpu = tools.cpu_ns(tool.pid)
