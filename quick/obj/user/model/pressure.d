@@ -1,9 +1,0 @@
-quick/obj/user/model/pressure.o: user/model/pressure.c \
- user/model/pressure.h user/base/ports.h user/model/event.h \
- include/portlife/event.h user/model/pressure_priv.h user/model/idslots.h
-user/model/pressure.h:
-user/base/ports.h:
-user/model/event.h:
-include/portlife/event.h:
-user/model/pressure_priv.h:
-user/model/idslots.h:
