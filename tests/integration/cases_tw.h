@@ -237,20 +237,20 @@ static void fin_wait2_rearmed(void)
 	close(l);
 }
 
-/* Trap 4: the new connection takes the port over from its predecessor. */
-static void tw_reuse(void)
+/* A connection to the listener through the only port there is, its TIME_WAIT, and a new connection that takes it over. */
+static int take_over_time_wait(int l, uint16_t port)
 {
 	int64_t deadline;
-	int l = listener_at(LO, SERVER), c, s;
+	int c, s;
 
 	sysctl_set("ipv4/tcp_tw_reuse", "1");
-	port_range(41200, 41200);
+	port_range(port, port);
 	c = client_to(LO, SERVER);
 	s = accept_one(l);
 	close(c);
 	read_eof(s);
 	close(s);
-	HELD(TCP, .port = 41200, .kind = "connect", .time_wait = YES, MINE);
+	HELD(TCP, .port = port, .kind = "connect", .time_wait = YES, MINE);
 	sleep_ms(2200);
 	deadline = now_ns(CLOCK_MONOTONIC) + self.patience_ms * 1000000;
 	c = tcp4();
@@ -258,6 +258,24 @@ static void tw_reuse(void)
 		if (errno != EADDRNOTAVAIL || passed_by(deadline))
 			broken("tcp_tw_reuse");
 	}
+	return c;
+}
+
+/* What one CPU's allocator takes back it gives out again next. */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	MUST(sched_setaffinity(0, sizeof(one), &one));
+}
+
+/* Trap 4: the new connection takes the port over from its predecessor. */
+static void tw_reuse(void)
+{
+	int l = listener_at(LO, SERVER), c = take_over_time_wait(l, 41200), s;
+
 	HELD(TCP, .port = 41200, .kind = "connect", .time_wait = NO, MINE, .rport = SERVER);
 	CHECK(LEASE(TCP, .port = 41200, .time_wait = YES).releases == 1, "the old lease lives");
 	s = accept_one(l);
@@ -274,32 +292,11 @@ static void tw_reuse(void)
  */
 static void tw_reuse_same_memory(void)
 {
-	int64_t deadline;
-	cpu_set_t one;
 	int l, c, s;
 
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	MUST(sched_setaffinity(0, sizeof(one), &one));
+	stay_on_one_cpu();
 	l = listener_at(LO, SERVER);
-	sysctl_set("ipv4/tcp_tw_reuse", "1");
-	port_range(41210, 41210);
-	c = client_to(LO, SERVER);
-	s = accept_one(l);
-	close(c);
-	read_eof(s);
-	close(s);
-	HELD(TCP, .port = 41210, .kind = "connect", .time_wait = YES, MINE);
-	sleep_ms(2200);
-	deadline = now_ns(CLOCK_MONOTONIC) + self.patience_ms * 1000000;
-	for (;;) {
-		c = tcp4();
-		if (!try_connect(c, LO, SERVER))
-			break;
-		if (errno != EADDRNOTAVAIL || passed_by(deadline))
-			broken("tcp_tw_reuse");
-		close(c);
-	}
+	c = take_over_time_wait(l, 41210);
 	close(c);
 	s = accept_one(l);
 	read_eof(s);
@@ -350,12 +347,9 @@ static bool kernel_has_time_wait(uint16_t port)
 /* Trap 17 again: what TIME_WAIT frees, the next TIME_WAIT gets, at the same address and at once. */
 static void tw_memory_reused(void)
 {
-	cpu_set_t one;
 	int l;
 
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	MUST(sched_setaffinity(0, sizeof(one), &one));
+	stay_on_one_cpu();
 	if (!sysctl_try("ipv4/tcp_rfc1337", "0"))
 		skip("no tcp_rfc1337 in a network namespace");
 	l = listener_at(LO, SERVER);
