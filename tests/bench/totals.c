@@ -76,8 +76,8 @@ static void judge(struct source *s, const char *load, const char *work, unsigned
 		check(false, "the load runs and its totals can be read", sought.netns, 1);
 		return;
 	}
-	check(is->allocs[proto] == OPS + fixed, "allocations, exact", is->allocs[proto], OPS + fixed);
-	check(is->releases[proto] == is->allocs[proto], "releases, exact", is->releases[proto], is->allocs[proto]);
+	check(is->counts.allocs[proto] == OPS + fixed, "allocations, exact", is->counts.allocs[proto], OPS + fixed);
+	check(is->counts.releases[proto] == is->counts.allocs[proto], "releases, exact", is->counts.releases[proto], is->counts.allocs[proto]);
 	check(!source_flooder(s, &top) && top.lost > OPS, "the ring did overflow", top.lost, OPS);
 	check(!strcmp(top.comm, "load") && top.tgid, "who flooded it is named", 0, 1);
 }

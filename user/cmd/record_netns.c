@@ -73,41 +73,45 @@ static void name_give(struct record_netns *a, struct netns_account *e, const str
 	a->named++;
 }
 
-/* to += now - then, and the number of what that is. */
-static uint64_t counts_since(uint64_t *to, const uint64_t *now, const uint64_t *then)
+static void counts_add(struct netns_counts *to, const struct netns_counts *n)
 {
-	uint64_t n = 0;
+	for (int p = 0; p < PL_PROTOS; p++) {
+		to->allocs[p] += n->allocs[p];
+		to->releases[p] += n->releases[p];
+		to->fails[p] += n->fails[p];
+	}
+}
+
+/* since = now - then; whether that is anything. */
+static bool counts_since(struct netns_counts *since, const struct netns_counts *now, const struct netns_counts *then)
+{
+	uint64_t any = 0;
 
 	for (int p = 0; p < PL_PROTOS; p++) {
-		to[p] += now[p] - then[p];
-		n += now[p] - then[p];
+		any |= since->allocs[p] = now->allocs[p] - then->allocs[p];
+		any |= since->releases[p] = now->releases[p] - then->releases[p];
+		any |= since->fails[p] = now->fails[p] - then->fails[p];
 	}
-	return n;
+	return any;
 }
 
 static int netns_look(void *ctx, const struct source_netns *now)
 {
 	const struct netns_look *look = ctx;
 	struct netns_account *e = account_of(look->a, now->netns);
-	struct netns_counts since = { 0 }, *to;
-	uint64_t n;
+	struct netns_counts since;
 
 	if (!e)
 		return 0;	/* short of memory it is counted at a later look */
-	n = counts_since(since.allocs, now->allocs, e->seen.allocs) + counts_since(since.releases, now->releases, e->seen.releases) +
-	    counts_since(since.fails, now->fails, e->seen.fails);
-	e->quiet = n ? 0 : e->quiet + 1;
-	if (!n)
+	if (!counts_since(&since, &now->counts, &e->seen)) {
+		e->quiet++;
 		return 0;
+	}
+	e->quiet = 0;
 	e->busy++;
 	name_give(look->a, e, look->held);
-	to = e->named ? &e->told : &look->a->others;
-	counts_since(to->allocs, now->allocs, e->seen.allocs);
-	counts_since(to->releases, now->releases, e->seen.releases);
-	counts_since(to->fails, now->fails, e->seen.fails);
-	memcpy(e->seen.allocs, now->allocs, sizeof(e->seen.allocs));
-	memcpy(e->seen.releases, now->releases, sizeof(e->seen.releases));
-	memcpy(e->seen.fails, now->fails, sizeof(e->seen.fails));
+	counts_add(e->named ? &e->told : &look->a->others, &since);
+	e->seen = now->counts;
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 #include <portlife/event.h>
 #include "kern/hooks.h"
+#include "model/event.h"
 
 struct source;
 struct identity;
@@ -89,7 +90,8 @@ int source_drain(struct source *s);
 /*
  * The end: from now on nothing that happens is put on record, told or counted,
  * so that what the next drain hands over, the counters and the kernel's table
- * agree to the last unit.  Waits until no program is in its midst.
+ * agree to the last unit.  Waits until no program is in its midst; a second call
+ * does nothing.
  */
 void source_freeze(struct source *s);
 
@@ -119,10 +121,8 @@ int source_stats(struct source *s, uint64_t stats[PL_STATS]);
  */
 struct source_netns {
 	uint32_t netns;			/* 0: all that did not fit the table of PL_TOTALS_MAX */
-	uint64_t allocs[PL_PROTOS];	/* indexed with PL_IX_* */
-	uint64_t opens[PL_PROTOS];	/* found held by a snapshot */
-	uint64_t releases[PL_PROTOS];
-	uint64_t fails[PL_PROTOS];
+	uint64_t opens[PL_PROTOS];	/* found held by a snapshot; indexed with PL_IX_* */
+	struct netns_counts counts;
 };
 
 /* Calls `fn` for each namespace in which something happened; 0, a negative errno or what `fn` returned below 0. */

@@ -70,7 +70,7 @@ int totals_ended(struct source *s, uint32_t netns, unsigned int proto)
 		n = &grown[s->n_ended_netns++];
 		*n = (struct source_netns){ .netns = netns };
 	}
-	n->releases[proto]++;
+	n->counts.releases[proto]++;
 	return 0;
 }
 
@@ -85,12 +85,12 @@ static void netns_sum(struct source *s, struct source_netns *n, const struct pl_
 
 	for (unsigned int p = 0; p < PL_PROTOS; p++) {
 		for (unsigned int cpu = 0; cpu < s->cpus; cpu++) {
-			n->allocs[p] += values[cpu].c[PL_TOTAL_ALLOC][p];
+			n->counts.allocs[p] += values[cpu].c[PL_TOTAL_ALLOC][p];
 			n->opens[p] += values[cpu].c[PL_TOTAL_OPEN][p];
-			n->releases[p] += values[cpu].c[PL_TOTAL_RELEASE][p];
-			n->fails[p] += values[cpu].c[PL_TOTAL_FAIL][p];
+			n->counts.releases[p] += values[cpu].c[PL_TOTAL_RELEASE][p];
+			n->counts.fails[p] += values[cpu].c[PL_TOTAL_FAIL][p];
 		}
-		n->releases[p] += here ? here->releases[p] : 0;
+		n->counts.releases[p] += here ? here->counts.releases[p] : 0;
 	}
 }
 
@@ -99,7 +99,7 @@ static bool netns_any(const struct source_netns *n)
 	uint64_t any = 0;
 
 	for (unsigned int p = 0; p < PL_PROTOS; p++)
-		any |= n->allocs[p] | n->opens[p] | n->releases[p] | n->fails[p];
+		any |= n->counts.allocs[p] | n->opens[p] | n->counts.releases[p] | n->counts.fails[p];
 	return any;
 }
 
