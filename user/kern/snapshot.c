@@ -231,9 +231,12 @@ static int snapshot_namespaces(struct source *s)
 static int snapshot_complete(struct source *s)
 {
 	uint64_t stats[PL_STATS];
-	int err = s->tier == TIER_NONE ? source_stats(s, stats) : 0;
+	int err;
 
-	return !err && s->tier == TIER_NONE && stats[PL_STAT_TABLE] ? -ENOBUFS : err;
+	if (s->tier != TIER_NONE)
+		return 0;
+	err = source_stats(s, stats);
+	return !err && stats[PL_STAT_TABLE] ? -ENOBUFS : err;
 }
 
 int source_snapshot(struct source *s)

@@ -436,6 +436,8 @@ int source_drain(struct source *s)
 
 void source_freeze(struct source *s)
 {
+	if (s->skel->bss->closing)
+		return;
 	s->skel->bss->closing = 1;
 	/* This waits for a grace period, and programs run within one; short of it they need microseconds. */
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
