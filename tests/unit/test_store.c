@@ -794,6 +794,81 @@ static void test_retention_by_size(void **state)
 	assert_int_equal(ask(9000, t0 - 86400 * SEC, t0 - 86400 * SEC, &f, &c), HISTORY_BEFORE);
 }
 
+static int64_t clock_moved;
+
+static int64_t moved_now(void)
+{
+	return clock_unix_ns() + __atomic_load_n(&clock_moved, __ATOMIC_RELAXED);
+}
+
+static void tell_moved(void *arg, struct store *st)
+{
+	struct live *l = arg;
+
+	for (unsigned int i = 0; i < l->n; i++)
+		assert_int_equal(store_open_lease(st, &l->ev[i]), 0);
+}
+
+/* What recorder_on_clock() tells; each_open goes over to the new clock afterwards. */
+static void set_clock(struct store *st, struct live *live, int64_t by)
+{
+	__atomic_fetch_add(&clock_moved, by, __ATOMIC_RELAXED);
+	store_clock(st, clock_boot_to_unix() + clock_moved);
+	for (unsigned int i = 0; i < live->n; i++)
+		live->ev[i].start += by;
+	store_tick(st);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+}
+
+static void check_held(uint16_t port, int64_t at, int64_t lasted)
+{
+	struct found f;
+
+	ask(port, at, at, &f, NULL);
+	assert_int_equal(f.count, 1);
+	if (lasted)
+		assert_int_equal(f.ev[0].end - f.ev[0].start, lasted);
+	else
+		assert_int_equal(f.ev[0].kind, EV_OPEN);
+}
+
+/* One lease goes on over the steps, one begins between them; each moment is asked for by the clock of that moment. */
+static void test_clock_steps(void **state)
+{
+	/* Never ahead of the true clock, which the reader has. */
+	static const int64_t steps[] = { -7200 * SEC, 3600 * SEC, -400000 * 3600LL * SEC };
+	struct live live = { .n = 1 };
+	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .unix_now = moved_now, .each_open = tell_moved, .each_open_arg = &live };
+	int64_t at[4];
+	struct store *st;
+
+	clock_moved = 0;
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	live.ev[0] = lease_of((1000ULL * SEC) << 10, 4000, moved_now(), 0);
+	at[0] = live.ev[0].start + 1;
+	for (unsigned int i = 0; i < 3; i++) {
+		set_clock(st, &live, steps[i]);
+		at[i + 1] = moved_now();
+		put(st, (2000ULL + i) << 40, 4001, at[i + 1], at[i + 1] + SEC);
+		for (unsigned int k = 0; k <= i + 1; k++)
+			check_held(4000, at[k], 0);
+	}
+	put(st, (1000ULL * SEC) << 10, 4000, live.ev[0].start, live.ev[0].start + 60 * SEC);
+	live.n = 0;
+	for (int closed = 0; closed < 2; closed++) {
+		assert_int_equal(store_settle(st, WAIT_MS), 0);
+		for (unsigned int k = 0; k < 4; k++) {
+			check_held(4000, at[k], 60 * SEC);
+			assert_int_equal(held_at(4001, at[k]), k > 0);
+			/* As long as it lasted by the clock of then. */
+			assert_int_equal(held_at(4000, at[k] + 61 * SEC), 0);
+		}
+		if (!closed)
+			assert_int_equal(store_rotate(st), 0);
+	}
+	store_close(st);
+}
+
 static void test_clock_set_back(void **state)
 {
 	struct store *st = open_store();
@@ -828,7 +903,7 @@ int main(void)
 		TEST(test_restart_after_rotation), TEST(test_begin_later), TEST(test_found_held_is_no_claim_for_before),
 		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_filters),
 		TEST(test_lives), TEST(test_many_files), TEST(test_lives_of_a_range_are_sampled), TEST(test_fails_and_minutes), TEST(test_retention_by_size),
-		TEST(test_clock_set_back),
+		TEST(test_clock_set_back), TEST(test_clock_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,14 @@ void cmd_tally(struct recorder *r)
 		 (unsigned long long)n.skipped);
 }
 
+int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest)
+{
+	if (at <= now || at <= youngest)
+		return 0;
+	log_err("%s lies in the future", option);
+	return EXIT_USAGE;
+}
+
 int cmd_opt_exit(int err)
 {
 	if (err == OPT_HELPED)

@@ -35,6 +35,9 @@ int cmd_signals(void);
 /* The last line on stderr. */
 void cmd_tally(struct recorder *r);
 
+/* A time asked for that neither the clock nor the history (`youngest`, 0: none) has reached: EXIT_USAGE, said; else 0. */
+int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest);
+
 /* Exit codes of what opt_parse(), recorder_open() and an output returned. */
 int cmd_opt_exit(int err);
 int cmd_open_exit(int err);

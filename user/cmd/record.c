@@ -80,6 +80,11 @@ static void record_each_open(void *arg, struct store *store)
 		recorder_each_open(r->recorder, record_open, r);
 }
 
+static void record_clock(void *ctx, int64_t boot_to_unix)
+{
+	store_clock(((struct record *)ctx)->store, boot_to_unix);
+}
+
 int record_tally(struct record *r, bool workloads, struct tally *ret)
 {
 	const struct tally_opts opts = {
@@ -299,6 +304,7 @@ static int record_attach(struct record *r, const struct privilege_user *user)
 
 	if (err)
 		return cmd_open_exit(err);
+	recorder_on_clock(r->recorder, record_clock, r);
 	if (privilege_drop(user))
 		return EXIT_PRIVILEGE;
 	return privilege_run(user, record_begin_store, r) ? EXIT_STORE : 0;

@@ -254,7 +254,7 @@ static int who_history(struct who *w, struct history *h)
 		.port_lo = a->ask.lo, .port_hi = a->ask.hi, .proto = (uint8_t)w->proto, .netns = w->netns,
 		.by_addr = a->ask.by_addr, .family = a->ask.family, .since = a->since, .until = a->until, .limit = w->limit,
 	};
-	struct history_coverage cover;
+	struct history_coverage cover = { 0 };
 	struct history_lives lives = { .median = -1 };
 	struct history_info info;
 	int err;
@@ -265,13 +265,15 @@ static int who_history(struct who *w, struct history *h)
 	a->recorded_since = info.recorded_since;
 	if (!a->asked_span)
 		a->since = q.since = info.recorded_since ? info.recorded_since : 0;
-	err = history_leases(h, &q, held_event, w, &cover);
+	err = cmd_check_time(w->at ? "--at" : "--since", a->since, w->now, info.youngest);
+	if (!err)
+		err = history_leases(h, &q, held_event, w, &cover);
 	if (!err)
 		err = history_lives(h, &q, &lives, last_event, w);
 	if (!err)
 		err = history_gaps(h, q.since, q.until, gap_seen, w);
 	w->boot_to_unix = clock_boot_to_unix();
-	if (!err && a->asked_span && info.live)
+	if (!err && a->asked_span && info.live && a->since <= w->now)
 		source_peer(info.pid, a->ask.lo, a->ask.hi, held_peer, w);
 	if (!err && info.live)
 		err = now_from_history(w);
@@ -293,7 +295,7 @@ static int who_then(struct who *w)
 	err = access(w->common.state_dir, F_OK) && errno == ENOENT ? -ENOENT : history_open(w->common.state_dir, &h);
 	if (err == -ENOENT || err == -ENODATA) {
 		w->answer.hole = w->answer.asked_span ? HOLE_NO_HISTORY : HOLE_NONE;
-		return 0;
+		return cmd_check_time(w->at ? "--at" : "--since", w->answer.since, w->now, 0);
 	}
 	if (err)
 		return EXIT_STORE;	/* said */
@@ -382,10 +384,6 @@ static int who_span(struct who *w)
 	a->at = w->at;
 	a->since = w->at ? w->at : w->since;
 	a->until = w->at ? w->at : w->until ? w->until : w->now;
-	if (w->at > w->now || w->since > w->now) {
-		log_err("%s lies in the future", w->at > w->now ? "--at" : "--since");
-		return -EINVAL;
-	}
 	if (a->since > a->until) {
 		log_err("--since lies after --until");
 		return -EINVAL;

@@ -26,8 +26,6 @@ static int why_check(const struct why_opts *o, bool port)
 		log_err("--duration goes with --live");
 	else if (o->at && (o->since || o->until))
 		log_err("--at is one moment; give it, or --since and --until");
-	else if (o->at > o->now || o->since > o->now)
-		log_err("%s lies in the future", o->at > o->now ? "--at" : "--since");
 	else if (o->until && o->since > o->until)
 		log_err("--since lies after --until");
 	else

@@ -416,7 +416,7 @@ static bool past_incomplete(const struct past *p, const struct history_coverage 
 
 static int past_ask(struct past *p)
 {
-	struct history_coverage cover;
+	struct history_coverage cover = { 0 };
 	struct history_query q;
 	struct history_info info;
 	bool incomplete;
@@ -425,7 +425,9 @@ static int past_ask(struct past *p)
 	history_info(p->h, &info);
 	p->recording = info.live;
 	past_span(p, &info, &q);
-	err = why_sink_begin(&p->sink);
+	err = cmd_check_time(p->o->at ? "--at" : "--since", p->o->at ? p->o->at : p->o->since, p->o->now, info.youngest);
+	if (!err)
+		err = why_sink_begin(&p->sink);
 	if (!err)
 		err = history_fails(p->h, &q, past_fail, p, &cover);
 	if (!err)

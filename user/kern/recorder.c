@@ -15,10 +15,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timex.h"
 #include "kern/host.h"
 #include "kern/identity.h"
 
 #define MS 1000000LL
+#define STEP_NS (1000 * MS)		/* of the wall clock; what is less is not worth a word */
 #define WAIT_BUSY_MS 10
 #define WAIT_IDLE_MS 40
 #define LOOK_EVERY (250 * MS)		/* for losses and the wall clock */
@@ -40,6 +42,8 @@ struct recorder {
 	int64_t hooks_at;		/* boot clock: not before, one of them cannot be put back */
 	uint64_t ring_lost, table_lost, missed;	/* told so far */
 	bool refill;			/* a snapshot is due */
+	recorder_clock_fn clock_fn;
+	void *clock_ctx;
 };
 
 void recorder_name(struct recorder *r, struct event *ev)
@@ -192,9 +196,22 @@ static int recorder_repair(struct recorder *r)
 static void recorder_follow_clock(struct recorder *r)
 {
 	int64_t offset = clock_boot_to_unix(), drift = offset - tracker_offset(r->tracker);
+	char span[TIMEX_BUF];
 
-	if (drift > MS || drift < -MS)
-		tracker_set_offset(r->tracker, offset);
+	if (drift <= MS && drift >= -MS)
+		return;
+	if (drift >= STEP_NS || drift <= -STEP_NS)
+		log_warn("the wall clock was set %s by %s; lifetimes do not depend on it", drift < 0 ? "back" : "forward",
+			 timex_span((llabs(drift) + STEP_NS / 2) / STEP_NS * STEP_NS, span));
+	if (r->clock_fn)
+		r->clock_fn(r->clock_ctx, offset);
+	tracker_set_offset(r->tracker, offset);
+}
+
+void recorder_on_clock(struct recorder *r, recorder_clock_fn fn, void *ctx)
+{
+	r->clock_fn = fn;
+	r->clock_ctx = ctx;
 }
 
 /* A hook that was taken away: what it would have seen meanwhile, the sockets themselves tell. */

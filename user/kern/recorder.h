@@ -38,6 +38,13 @@ struct recorder_totals {
 int recorder_open(const struct source_opts *opts, tracker_fn fn, void *ctx, struct recorder **ret);
 void recorder_close(struct recorder *r);
 
+/*
+ * Told when the wall clock moved against the boot clock: what unix ns - boot ns is from now on.  Before the first event
+ * by the new one, so recorder_each_open() still tells times by the old one.
+ */
+typedef void (*recorder_clock_fn)(void *ctx, int64_t boot_to_unix);
+void recorder_on_clock(struct recorder *r, recorder_clock_fn fn, void *ctx);
+
 /* EV_OPEN for what is held already; 0, or a negative errno, said, or what `fn` returned. */
 int recorder_snapshot(struct recorder *r);
 

@@ -54,6 +54,8 @@ static int put_lease(struct writer *w, struct row *row, bool open)
 
 	if (!row->start)
 		row->start = earliest_start(w, row);
+	if (!open && row->start > row->end)
+		row->start = row->end;	/* that bound is by a clock that was set */
 	if (old) {
 		carry_apply(old, row);
 		if (old->owner)

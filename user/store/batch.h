@@ -98,7 +98,7 @@ struct batch {
 	size_t len, cap;
 	uint32_t owners, rows, leases;
 	int64_t first, last;	/* unix ns, of what would be lost with it */
-	bool rotate;
+	bool rotate;		/* the file ends at `first` and the next begins at `last` */
 	_Alignas(8) char data[];
 };
 

@@ -181,6 +181,16 @@ void carry_apply(const struct carried *old, struct row *row)
 		row->end = row->start;
 }
 
+void carry_shift(struct carry *c, int64_t moved)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct row *row = &c->all[i].row;
+
+		row->start = time_add_sat(row->start, moved);
+		row->closed = row->closed ? time_add_sat(row->closed, moved) : 0;
+	}
+}
+
 const struct carried *carry_next_waiting(const struct carry *c, size_t *i)
 {
 	while (*i < c->count) {

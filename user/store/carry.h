@@ -41,6 +41,9 @@ const struct carried *carry_find(struct carry *c, const struct row *row, const s
 /* Makes `row` the continuation of `old`. */
 void carry_apply(const struct carried *old, struct row *row);
 
+/* The wall clock was set by `moved` ns. */
+void carry_shift(struct carry *c, int64_t moved);
+
 /* Those that were not found, by number 0..; NULL: no more. */
 const struct carried *carry_next_waiting(const struct carry *c, size_t *i);
 

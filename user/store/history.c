@@ -224,6 +224,8 @@ static void learn(struct history *h)
 			h->info.recorded_since = file_meta(f)->recorded_since;
 			h->info.recorded_until = file_kind(f) == DIR_HOT ? session_end(h, f) : h->slots[i].name.to;
 		}
+		if (h->slots[i].name.kind == DIR_SEALED && h->slots[i].name.to > h->info.youngest)
+			h->info.youngest = h->slots[i].name.to;
 		if (h->slots[i].name.kind == DIR_SEALED)
 			oldest = h->slots[i].name.from;
 		else if (f)
@@ -231,6 +233,8 @@ static void learn(struct history *h)
 	}
 	if (h->info.live)
 		h->info.recorded_until = clock_unix_ns();
+	if (h->info.recorded_until > h->info.youngest)
+		h->info.youngest = h->info.recorded_until;
 	/* The first file begins where recording did; names are rounded outward to whole seconds. */
 	if (oldest && h->info.recorded_since && oldest > h->info.recorded_since)
 		h->info.evicted_before = oldest;

@@ -99,10 +99,29 @@ static int find_end(struct history *h, size_t i, const struct lease_row *row, si
 	return 0;
 }
 
-/* Held when the last recorder fell silent: nobody knows for how long after that. */
+/* Held when last seen: nobody knows for how long after that. */
 static bool is_beyond(struct history *h, size_t i, const struct hit *hit, int64_t since)
 {
-	return hit->row.open && i + 1 == h->count && !h->info.live && since > h->info.recorded_until;
+	return hit->row.open && i + 1 == h->count && since > h->info.recorded_until;
+}
+
+/* A hot file that a set clock began: what it says of the time before is by a clock that nobody had then. */
+static bool is_stepped(struct history *h, size_t i)
+{
+	struct hfile *f = h->slots[i].name.kind == DIR_HOT ? h->slots[i].file : NULL;
+
+	return f && db_int(file_db(f), "SELECT count(*) FROM step", 0) > 0;
+}
+
+/* The end of a lease in the clock of a row that knew it as open: the wall clock may have been set between the two. */
+static void end_by_clock_of(const struct lease_row *open, struct lease_row *end)
+{
+	int64_t moved = time_sub(open->start, end->start);
+
+	end->start = open->start;
+	end->end = time_add(end->end, moved);
+	if (end->closed)
+		end->closed = time_add(end->closed, moved);
 }
 
 static int tell(struct walk *w, size_t i, const struct hit *hit)
@@ -116,7 +135,8 @@ static int tell(struct walk *w, size_t i, const struct hit *hit)
 		err = find_end(w->h, i, &hit->row, &in, &end);
 	if (err < 0)
 		return err;
-	/* The clock may have been set between the two: then the times of the end are the newer view. */
+	if (err > 0)
+		end_by_clock_of(&hit->row, &end);
 	if (err > 0 && end.end <= w->q->since && end.start < w->q->since)
 		return 0;
 	err = err > 0 ? file_event(w->h->slots[in].file, &end, &ev) : file_event(w->h->slots[i].file, &hit->row, &ev);
@@ -207,6 +227,7 @@ int history_leases(struct history *h, const struct history_query *q, history_fn 
 		if (is_enough(&w))
 			break;
 		history_span(h, i, &from, &to);
+		from = is_stepped(h, i) ? time_sub_sat(file_meta(h->slots[i].file)->since, HISTORY_LATE_NS) : from;
 		/* What the oldest file knows of the time before it is all there is. */
 		if (!span_overlaps(i ? from : INT64_MIN, to, q->since, q->until))
 			continue;

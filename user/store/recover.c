@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define STEP_NS 1000000000LL
 #define OLDER_NS 60000000000LL	/* a file this young may not have all open leases yet */
 
 /* A crash can leave pages that do not fit together, so then all are looked at. */
@@ -124,6 +125,18 @@ static int leave_to_sealer(struct writer *w)
 	return 0;
 }
 
+/* The wall clock was set meanwhile: the file's times stay those of the old one. */
+static bool follow_clock(struct writer *w, int64_t clock)
+{
+	int64_t moved = time_sub(clock_boot_to_unix(), clock);
+
+	if (moved < STEP_NS && moved > -STEP_NS)
+		return false;
+	writer_shift(w, moved);
+	w->stepped = true;
+	return true;
+}
+
 static int take_hot(struct writer *w, const struct dir_list *list, size_t last, enum gap_cause *cause)
 {
 	enum session_end end = SESSION_OPEN;
@@ -136,7 +149,7 @@ static int take_hot(struct writer *w, const struct dir_list *list, size_t last, 
 	if (!strcmp(hot_boot_id(w->hot), w->boot_id)) {
 		snprintf(w->reopen, sizeof(w->reopen), "%s", hot_name(w->hot));
 		err = load_open(w, w->carry, list, last);
-		return err ? err : hot_is_old(w->hot) ? leave_to_sealer(w) : 0;
+		return err ? err : follow_clock(w, hot_clock(w->hot)) || hot_is_old(w->hot) ? leave_to_sealer(w) : 0;
 	}
 	*cause = GAP_BOOT;
 	return end_boot(w, list, last);
@@ -154,6 +167,8 @@ static int take_sealed(struct writer *w, const struct dir_file *file, enum gap_c
 	w->prev_end = file_meta(f)->until;
 	*cause = strcmp(file_meta(f)->boot_id, w->boot_id) ? GAP_BOOT : GAP_CRASH;
 	err = *cause == GAP_CRASH ? carry_load(w->carry, f, NULL) : 0;
+	if (!err && *cause == GAP_CRASH)
+		follow_clock(w, file_meta(f)->clock);
 	file_close(f);
 	return err;
 }
@@ -210,6 +225,7 @@ static void forget(struct writer *w)
 	w->hot = NULL;
 	w->reopen[0] = '\0';
 	w->prev_end = w->recorded_since = 0;
+	w->stepped = false;
 	carry_free(w->carry);
 	w->carry = NULL;
 }
@@ -251,6 +267,8 @@ static int write_session(struct writer *w)
 		err = hot_session_begin(w->hot, w->pulse.session, w->pulse.session, w->pulse.pid, w->version);
 	if (!err && w->pending_gap.to)
 		err = hot_put_gap(w->hot, &w->pending_gap);
+	if (!err && w->stepped)
+		err = hot_put_step(w->hot, w->pulse.session, clock_boot_to_unix());
 	if (!err)
 		err = hot_commit(w->hot);
 	return err;

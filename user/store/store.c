@@ -327,31 +327,32 @@ static void say_complete(struct store *st, int64_t at)
 	m->at = at;
 }
 
-static void look_at_open(struct store *st)
+/* `now`: unix ns, by the clock that each_open tells times by. */
+static void look_at_open(struct store *st, int64_t now)
 {
-	int64_t at = st->w.unix_now() - DRAIN_NS;
-
 	if (!st->opts.each_open || st->looking)
 		return;
 	st->looking = true;
 	st->opened_at = clock_boot_ns();
 	st->opts.each_open(st->opts.each_open_arg, st);
 	st->looking = false;
-	say_complete(st, at);
+	say_complete(st, now - DRAIN_NS);
 }
 
-int store_rotate(struct store *st)
+/* The old file answers until `until`, the new one from `since` on: the same instant, by the clock of each. */
+static int change_file(struct store *st, int64_t until, int64_t since)
 {
 	struct batch *b;
 
-	/* Before, so that the old file answers for its span; after, so that a crash finds all in the new one. */
-	look_at_open(st);
+	/* Before, so that the old file answers for its span; after (the caller), so that a crash finds all in the new one. */
+	look_at_open(st, until);
 	hand_over(st);
 	b = batch_new(0);
 	if (!b)
 		return -ENOMEM;
 	b->rotate = true;
-	b->first = st->w.unix_now();
+	b->first = until;
+	b->last = since;
 	if (!queue_put(&st->w.queue, b)) {
 		free(b);
 		return -ENOBUFS;
@@ -359,23 +360,37 @@ int store_rotate(struct store *st)
 	idmap_clear(&st->told);
 	st->leases = 0;
 	st->file_since = clock_boot_ns();
-	look_at_open(st);
+	return 0;
+}
+
+int store_rotate(struct store *st)
+{
+	int64_t now = st->w.unix_now();
+	int err = change_file(st, now, now);
+
+	if (err)
+		return err;
+	look_at_open(st, st->w.unix_now());
 	hand_over(st);
 	return 0;
 }
 
-static void look_at_clock(struct store *st)
+void store_clock(struct store *st, int64_t clock)
 {
-	int64_t clock = clock_boot_to_unix(), moved = clock - st->clock;
+	int64_t moved = clock - st->clock, now = st->w.unix_now();
 	struct msg_step *m;
 
 	if (moved < STEP_NS && moved > -STEP_NS)
 		return;
+	/* Without room for it the step is noted in the file at hand: its times are of two clocks. */
+	change_file(st, now - moved, now);
 	st->clock = clock;
+	st->looked = now;
+	st->opened_at = clock_boot_ns() - st->opts.open_age;	/* the next tick, by the new clock */
 	if (make_room(st, sizeof(*m)))
 		return;
 	m = batch_add(st->cur, MSG_STEP, sizeof(*m));
-	m->at = st->w.unix_now();
+	m->at = now;
 	m->clock = clock;
 }
 
@@ -383,16 +398,14 @@ void store_tick(struct store *st)
 {
 	int64_t now = clock_boot_ns();
 
-	if (st->cur && now - st->cur_since >= st->opts.commit_age) {
-		look_at_clock(st);
+	if (st->cur && now - st->cur_since >= st->opts.commit_age)
 		hand_over(st);
-	}
 	if (st->leases >= st->opts.rotate_leases || now - st->file_since >= st->opts.rotate_age) {
 		/* A full queue: not now, and not at every tick. */
 		if (store_rotate(st))
 			st->file_since += 10 * NS_PER_SEC;
 	} else if (now - st->opened_at >= st->opts.open_age) {
-		look_at_open(st);
+		look_at_open(st, st->w.unix_now());
 	}
 }
 

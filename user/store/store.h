@@ -96,6 +96,13 @@ int store_minute(struct store *st, const struct event *ev);		/* EV_SUMMARY */
 /* Does what is due: commit, look at what is open, rotation.  Cheap; call at every drain, at least every 0.25 s. */
 void store_tick(struct store *st);
 
+/*
+ * The wall clock was set: what comes is told by unix ns - boot ns = `clock`, what each_open reports during this call
+ * still by the old one.  From a second on the file ends and the step is noted in the next: the times of a file are of
+ * one clock.
+ */
+void store_clock(struct store *st, int64_t clock);
+
 /* Hands over what is waiting, now. */
 void store_commit(struct store *st);
 /* Ends the hot file and begins another; the old one is sealed behind our back. */

@@ -78,18 +78,31 @@ static void drop_file(struct writer *w, bool lost)
 	w->hot = NULL;
 }
 
+void writer_shift(struct writer *w, int64_t moved)
+{
+	int64_t *const times[] = { &w->prev_end, &w->merged_at, &w->pulse.session };
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++)
+		if (*times[i])
+			*times[i] = time_add_sat(*times[i], moved);
+	if (moved)
+		w->complete = 0;	/* the next file says */
+	carry_shift(w->carry, moved);
+}
+
 /* The border is where the draining thread drew it, however late we are. */
-static int rotate(struct writer *w, int64_t now)
+static int rotate(struct writer *w, int64_t until, int64_t since)
 {
 	int err = 0;
 
 	if (!w->rotated && w->hot) {
-		err = hot_session_update(w->hot, now, SESSION_ROTATED);
+		err = hot_session_update(w->hot, until, SESSION_ROTATED);
 		if (!err)
-			err = hot_end(w->hot, now);
+			err = hot_end(w->hot, until);
 		if (err)
 			return err;
-		w->next_since = now;
+		w->next_since = since;
+		writer_shift(w, since - until);
 		drop_file(w, false);
 		w->reopen[0] = '\0';
 		w->rotated = true;
@@ -233,7 +246,7 @@ static int try_once(struct writer *w, const struct batch *b)
 		err = writer_begin_session(w);
 	if (err || !b)
 		return err;
-	return b->rotate ? rotate(w, b->first) : write_batch(w, b);
+	return b->rotate ? rotate(w, b->first, b->last) : write_batch(w, b);
 }
 
 /* True when the batch is done with; NULL: only the start is due. */

@@ -56,6 +56,7 @@ struct writer {
 	int64_t next_since;		/* of a new one */
 	struct gap pending_gap;		/* goes into it; `to` 0: none */
 	bool rotated;
+	bool stepped;			/* the clock was set since the session before */
 	struct carry *carry;
 	int64_t complete;		/* until then this one has, committed */
 	bool gave_up;			/* something could not be written before the end */
@@ -90,6 +91,8 @@ void writer_close(struct writer *w, bool lost);
  */
 int writer_recover(struct writer *w);
 int writer_begin_session(struct writer *w);
+/* The wall clock was set by `moved` ns: what is kept of the time before, by the new one. */
+void writer_shift(struct writer *w, int64_t moved);
 /* Opens or makes the hot file if there is none. */
 int writer_ensure_hot(struct writer *w);
 /* Writes one message, in an open transaction (apply.c). */
