@@ -132,7 +132,7 @@ SOAK ?= 3600
 faults:
 	$(Q).ci/deps build test
 	$(Q)$(MAKE) --no-print-directory all tools
-	$(Q)SOAK=$(SOAK) FAULTS_SCALE=5 PORTLIFE_TEST=faults tests/run-all $(B)
+	$(Q)SOAK=$(SOAK) FAULTS_SCALE=5 HISTORY_KILLS=200 PORTLIFE_TEST=faults tests/run-all $(B)
 
 unit: $(UNIT)
 tools: $(TOOLS) $(B)/tests/bench/load $(B)/tests/bench/totals

@@ -153,6 +153,32 @@ static void owner_fork_close(void)
 	ENDED(UDP, .port = up, MINE);
 }
 
+static void bind_and_exec(struct kid *up, void *arg)
+{
+	int t = tcp4(), u = udp4();
+
+	MUST(fcntl(t, F_SETFD, 0));
+	MUST(fcntl(u, F_SETFD, 0));
+	say(up, bound(t, LO, 0));
+	say(up, bound(u, LO, 0));
+	execl("/bin/sleep", "sleep", "1000", NULL);
+}
+
+/* Another program in the same process holds on to them: still the one lease each, of who asked. */
+static void owner_exec(void)
+{
+	struct kid k = kid_start(bind_and_exec, NULL);
+	uint16_t tp = (uint16_t)hear(&k), up = (uint16_t)hear(&k);
+	char c;
+
+	CHECK(recv(k.fd, &c, 1, 0) == 0, "the program begins, and our pipe ends with the one before");
+	HELD(TCP, .port = tp, .pid = k.pid, .kind = "bind0");
+	HELD(UDP, .port = up, .pid = k.pid, .kind = "bind0");
+	kid_kill(&k);
+	ENDED(TCP, .port = tp, .pid = k.pid);
+	ENDED(UDP, .port = up, .pid = k.pid);
+}
+
 static void bind_inherited(struct kid *up, void *arg)
 {
 	say(up, bound(*(int *)arg, LO, 0));

@@ -4,7 +4,8 @@
  *
  *   crowd procs COUNT PORT [PIDS]	short-lived processes, each with a name of its own and one UDP port from PORT on;
  *					with PIDS they take turns at so few process ids (clone3(2) with a chosen one)
- *   crowd netns COUNT			short-lived processes, each with one UDP port in a network namespace of its own
+ *   crowd netns COUNT [PAUSE_MS]		short-lived processes, each with one UDP port in a network namespace of its own;
+ *					in a pause the kernel does away with one, and gives its number again
  *   crowd hold COUNT SPACES		holds UDP ports, spread over so many network namespaces of its own: says
  *					"held COUNT INODE..."; a line on stdin: frees them, says "freed"; the end of stdin: ends
  *   crowd churn COUNT [PAUSE_US]	one UDP port after the other, 0: until SIGTERM; at the end says how many it had
@@ -153,7 +154,7 @@ static int procs(unsigned int count, unsigned int port, unsigned int pids)
 	return 0;
 }
 
-static int spaces(unsigned int count)
+static int spaces(unsigned int count, unsigned int pause_ms)
 {
 	for (unsigned int n = 0; n < count; n++) {
 		pid_t pid = fork();
@@ -166,6 +167,7 @@ static int spaces(unsigned int count)
 			live(n, 0);
 		}
 		reap(pid);
+		usleep(pause_ms * 1000);
 	}
 	return 0;
 }
@@ -366,13 +368,13 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "procs") && b)
 		return procs(a, b, (unsigned int)number(argv, argc, 4));
 	if (!strcmp(mode, "netns"))
-		return spaces(a);
+		return spaces(a, b);
 	if (!strcmp(mode, "hold"))
 		return hold(a, b);
 	if (!strcmp(mode, "churn"))
 		return churn(number(argv, argc, 2), b);
 	if (!strcmp(mode, "take"))
 		return take(a);
-	fprintf(stderr, "usage: crowd procs COUNT PORT [PIDS] | netns COUNT | hold COUNT SPACES | churn COUNT [PAUSE_US] | take REFUSED\n");
+	fprintf(stderr, "usage: crowd procs COUNT PORT [PIDS] | netns COUNT [PAUSE_MS] | hold COUNT SPACES | churn COUNT [PAUSE_US] | take REFUSED\n");
 	return 2;
 }

@@ -53,6 +53,18 @@ expect "and it is said" grep -q 'had been detached by somebody: attached again' 
 twice() { [[ $(grep -c '"cause":"detached"' "$work/detach.out") -ge 2 ]]; }
 expect "they are taken away once more" detach_all
 expect "and that is noticed as well" until_true 30 twice
+# A gap is from the last look that found them all to the one that did not; on a busy host a look may come late, not each.
+in_time() { grep '"cause":"detached"' "$work/detach.out" | python3 -c '
+import datetime, json, sys
+spans = [[datetime.datetime.fromisoformat(json.loads(l)[k][:26]) for k in ("from", "to")] for l in sys.stdin]
+sys.exit(0 if min((to - since).total_seconds() for since, to in spans) <= 1 else str(spans))'; }
+for _ in 1 2 3; do
+	in_time 2>/dev/null && break
+	before=$(grep -c '"cause":"detached"' "$work/detach.out")
+	more() { [[ $(grep -c '"cause":"detached"' "$work/detach.out") -gt $before ]]; }
+	until_true 30 detach_all && until_true 30 more
+done
+expect "within a second of the last look" in_time
 trace_stop INT
 expect "ended well" test "$status" -eq 0
 expect "the port held before is told once" test "$(grep -c '"port":5001,' "$work/detach.out")" -eq 1

@@ -65,7 +65,7 @@ static struct test tests[] = {
 	T(fail_udp_connect_eagain, 0), T(fail_udp_sendto_eagain, 0), T(fail_listen_range_full, 0), T(fail_listen_in_use, 0),
 	T(fail_privileged_port, 0), T(fail_many, 0), T(fail_for_other_reasons, 0),
 
-	T(owner_accept_worker, 0), T(owner_accepted_late, 0), T(owner_accept_threads, 0), T(owner_fork_close, 0),
+	T(owner_accept_worker, 0), T(owner_accepted_late, 0), T(owner_accept_threads, 0), T(owner_fork_close, 0), T(owner_exec, 0),
 	T(owner_is_who_binds, 0), T(owner_sigkill, 0), T(owner_scm_rights, 0), T(owner_dup, 0), T(owner_thread, 0),
 	T(owner_uid, 0), T(owner_hostile_comm, 0), T(owner_changes_hands, 0), T(netns_setns, 0), T(netns_same_port, 0),
 

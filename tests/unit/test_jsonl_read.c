@@ -158,6 +158,22 @@ static void test_netns_are_kept(void **state)
 	jsonl_read_free(r);
 }
 
+/* What is null comes back as null, not as the 0 that it is inside. */
+static void test_unknown_process_of_a_summary(void **state)
+{
+	struct summary s = { .held = { { .pid = 0, .ports = 40, .comm = "gone" } } };
+	struct event ev = events_base(EV_SUMMARY, 1);
+	struct strbuf line = STRBUF_INIT;
+	struct jsonl_read *r = make_reader();
+
+	ev.summary = &s;
+	facts_json(&line, &ev);
+	assert_non_null(strstr(strbuf_str(&line), "\"top_held\":[{\"pid\":null,"));
+	check_round_trip(r, &ev);
+	strbuf_free(&line);
+	jsonl_read_free(r);
+}
+
 /* `line` with the first `from` replaced by `to`. */
 static void edit(struct strbuf *out, const char *line, const char *from, const char *to)
 {
@@ -314,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_round_trip_random), cmocka_unit_test(test_values),
 		cmocka_unit_test(test_foreign_line),  cmocka_unit_test(test_netns_are_kept),	cmocka_unit_test(test_refuses_lease),
+		cmocka_unit_test(test_unknown_process_of_a_summary),
 		cmocka_unit_test(test_refuses_counts), cmocka_unit_test(test_refuses_lines),	cmocka_unit_test(test_mutations),
 	};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The history after kill -9 at any moment (STORE_KILLS of them, 30), and while
+ * The history after kill -9 at any moment (STORE_KILLS of them, 200), and while
  * the disk is full, and what a reader beside the writer finds.
  */
 #include "unit/store_fixture.h"
@@ -61,7 +61,7 @@ static void check_all_there(uint64_t acked, const uint64_t *firsts, const uint64
 
 static void test_kill_9(void **state)
 {
-	const unsigned int rounds = getenv("STORE_KILLS") ? (unsigned int)atoi(getenv("STORE_KILLS")) : 30;
+	const unsigned int rounds = getenv("STORE_KILLS") ? (unsigned int)atoi(getenv("STORE_KILLS")) : 200;
 	uint64_t *firsts = calloc(rounds, 8), *lasts = calloc(rounds, 8), acked = 0;
 	unsigned int gaps[8], seed = (unsigned int)getpid();
 

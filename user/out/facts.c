@@ -407,7 +407,10 @@ static void put_procs(struct json *j, const struct summary_proc procs[SUMMARY_TO
 	for (unsigned int i = 0; i < SUMMARY_TOP && procs[i].ports; i++) {
 		json_object(j);
 		json_key(j, "pid");
-		json_uint(j, procs[i].pid);
+		if (procs[i].pid)
+			json_uint(j, procs[i].pid);
+		else
+			json_null(j);
 		json_key(j, "comm");
 		json_str_max(j, procs[i].comm, FACTS_TOP_COMM);
 		json_key(j, "ports");
