@@ -72,8 +72,6 @@ static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, stru
 	l->start = bpf_ktime_get_boot_ns();
 	l->id = lease_id(l->start);
 	l->flags |= PL_F_SNAPSHOT;
-	if (bpf_map_lookup_elem(&holders, &key))
-		return;
 	/* The chunk is full: this write makes the kernel end it and come back to the same object with the next. */
 	if (BPF_CORE_READ(seq, count) + size >= BPF_CORE_READ(seq, size)) {
 		bpf_seq_write(seq, out, size);
@@ -100,13 +98,21 @@ static __always_inline bool snap_wanted(const struct sock_head *head)
 	return num >= cfg_port_lo && num <= cfg_port_hi;
 }
 
+/* The tables have mostly what files had; of files few are met twice. */
+static __always_inline bool snap_known(struct sock *sk, struct task_struct *t)
+{
+	__u64 key = (__u64)sk;
+
+	return !t && bpf_map_lookup_elem(&holders, &key);
+}
+
 /* `head` is that of `sk`; it is overwritten. */
 static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, struct sock_head *head, __u8 proto, struct task_struct *t)
 {
 	struct snap_out out = {};
 	struct pl_lease *l = &out.rec.lease;
 
-	if (!HEAD(head, skc_num) || !snap_wanted(head))
+	if (!HEAD(head, skc_num) || !snap_wanted(head) || snap_known(sk, t))
 		return;
 	l->state = HEAD(head, skc_state);
 	sock_fill(l, head, proto);

@@ -33,6 +33,27 @@ static void early_udp(void)
 	close(connected);
 }
 
+/* On its way from one process to another, or the kernel's: no file tells of it, whatever else there is. */
+static void early_udp_no_file(void)
+{
+	int open = udp4(), sent = udp4(), pair[2];
+	uint16_t p = bound(open, LO, 0), q = bound(sent, LO, 0);
+	struct kid mail = { 0 };
+
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	mail.fd = pair[0];
+	send_fd(&mail, sent);
+	close(sent);
+	recorder_runs();
+	HELD(UDP, .port = p, OPEN, MINE);
+	HELD(UDP, .port = q, .kind = "unknown", .pid = NOBODY, .owner_src = NULL_STRING);
+	close(pair[1]);
+	close(open);
+	ENDED(UDP, .port = p, MINE);
+	ENDED(UDP, .port = q);
+	close(pair[0]);
+}
+
 /* Bound and idle: in no table of the kernel's, only among the open files. */
 static void early_tcp_idle(void)
 {

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,44 +114,79 @@ static bool visited_add(struct visited *v, ino_t ino)
 	return true;
 }
 
-/*
- * Whether the namespace of this thread has TCP or UDP sockets in its tables, of
- * one family: walking through them costs a millisecond a namespace, whatever is in
- * them.  `name`: sockstat or sockstat6.
- */
-static bool tables_used(const char *name)
+/* Sockets in the tables of a network namespace; TCP with those in TIME_WAIT. */
+struct tables {
+	uint64_t tcp, udp;
+	bool unknown;		/* it does not say */
+};
+
+/* Adds those of one family, as told by /proc.  `name`: sockstat or sockstat6. */
+static void tables_count(struct tables *t, const char *name)
 {
 	char path[48], line[160];
-	bool used = false;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/thread-self/net/%s", name);
 	f = fopen(path, "re");
 	if (!f)
-		return errno != ENOENT || !strcmp(name, "sockstat");	/* a kernel without IPv6, or one that does not tell */
-	while (!used && fgets(line, sizeof(line), f)) {
-		unsigned int inuse = 0, tw = 0;
+		t->unknown |= errno != ENOENT || !strcmp(name, "sockstat");	/* else a kernel without IPv6 */
+	while (f && fgets(line, sizeof(line), f)) {
+		bool tcp = !strncmp(line, "TCP", 3);
 		char *at = strstr(line, ": inuse ");
+		uint64_t inuse, tw = 0;
 
-		if (strncmp(line, "TCP", 3) && strncmp(line, "UDP", 3))
+		if (!tcp && strncmp(line, "UDP", 3))
 			continue;
-		if (!at || sscanf(at, ": inuse %u", &inuse) != 1)
-			inuse = 1;
+		t->unknown |= !at || sscanf(at, ": inuse %" SCNu64, &inuse) != 1;
 		at = strstr(line, " tw ");
-		used = inuse || (at && (sscanf(at, " tw %u", &tw) != 1 || tw));
+		t->unknown |= at && sscanf(at, " tw %" SCNu64, &tw) != 1;
+		if (!t->unknown)
+			*(tcp ? &t->tcp : &t->udp) += inuse + tw;
 	}
-	fclose(f);
-	return used;
+	if (f)
+		fclose(f);
 }
 
-static int snapshot_tables(struct source *s)
+static struct tables tables_look(void)
 {
-	int err;
+	struct tables t = { 0 };
 
-	if (!tables_used("sockstat") && !tables_used("sockstat6"))
+	tables_count(&t, "sockstat");
+	tables_count(&t, "sockstat6");
+	return t;
+}
+
+/*
+ * Whether all UDP sockets of this thread's namespace are on record already: then
+ * there is nothing to look for.  The kernel walks through those of the whole host
+ * for each namespace.  What had begun without its end having been seen would hide
+ * one of the others: source_snapshot() looks for that.
+ */
+static bool udp_on_record(struct source *s, uint32_t netns)
+{
+	uint64_t live, moved, moved_since;
+	struct tables t;
+
+	if (s->tier == TIER_NONE || totals_udp(s, netns, &live, &moved))
+		return false;
+	t = tables_look();
+	return !t.unknown && t.udp == live && !totals_udp(s, netns, &live, &moved_since) && moved == moved_since;
+}
+
+static int snapshot_tables(struct source *s, uint32_t netns)
+{
+	struct tables t = tables_look();
+	int err = 0;
+
+	if (t.tcp || t.unknown)
+		err = source_iterate(s, s->skel->progs.i_tcp, -1, snapshot_chunk);
+	if (err || !(t.udp || t.unknown))
+		return err;
+	if (!s->snapshot_all && udp_on_record(s, netns)) {
+		s->snapshot_passed = true;
 		return 0;
-	err = source_iterate(s, s->skel->progs.i_tcp, -1, snapshot_chunk);
-	return err ? err : source_iterate(s, s->skel->progs.i_udp, -1, snapshot_chunk);
+	}
+	return source_iterate(s, s->skel->progs.i_udp, -1, snapshot_chunk);
 }
 
 /* A namespace that vanished is passed over, one that we may not enter noted; its sockets with files are known already. */
@@ -166,7 +202,7 @@ static int snapshot_enter(struct source *s, int dir, const char *path, struct vi
 	if (!fstat(fd, &st) && visited_add(v, st.st_ino)) {
 		if (!setns(fd, CLONE_NEWNET)) {
 			v->left = true;
-			err = snapshot_tables(s);
+			err = snapshot_tables(s, (uint32_t)st.st_ino);
 		} else {
 			v->not_entered |= errno == EPERM;
 		}
@@ -213,8 +249,8 @@ static int snapshot_namespaces(struct source *s)
 
 	if (home < 0)
 		return -errno;
-	err = snapshot_tables(s);
-	if (!err && !fstat(home, &st) && visited_add(&v, st.st_ino)) {
+	err = fstat(home, &st) ? -errno : snapshot_tables(s, (uint32_t)st.st_ino);
+	if (!err && visited_add(&v, st.st_ino)) {
 		err = snapshot_each(s, "/proc", "/ns/net", &v);
 		if (!err)
 			err = snapshot_each(s, "/run/netns", "", &v);
@@ -239,16 +275,42 @@ static int snapshot_complete(struct source *s)
 	return !err && stats[PL_STAT_TABLE] ? -ENOBUFS : err;
 }
 
+/* How many leases ended without their end having been seen. */
+static int snapshot_stale(struct source *s, uint64_t *stale)
+{
+	uint64_t stats[PL_STATS];
+	int err = source_stats(s, stats);
+
+	*stale = stats[PL_STAT_STALE];
+	return err;
+}
+
+/* What no file holds, and the second look at all. */
+static int snapshot_rest(struct source *s)
+{
+	int err = snapshot_namespaces(s);
+
+	return !err && s->tier != TIER_NONE ? source_check(s) : err;
+}
+
 int source_snapshot(struct source *s)
 {
+	uint64_t stale = 0, stale_since = 0;
 	int err;
 
 	s->fn_err = 0;
+	s->snapshot_all = s->snapshot_passed = false;
 	err = source_iterate(s, s->skel->progs.i_task_file, -1, snapshot_chunk);
 	if (!err)
-		err = snapshot_namespaces(s);
-	if (!err && s->tier != TIER_NONE)
-		err = source_check(s);
+		err = snapshot_stale(s, &stale);
+	if (!err)
+		err = snapshot_rest(s);
+	if (!err && s->snapshot_passed)
+		err = snapshot_stale(s, &stale_since);
+	if (!err && s->snapshot_passed && stale != stale_since) {
+		s->snapshot_all = true;
+		err = snapshot_rest(s);
+	}
 	if (!err)
 		err = snapshot_complete(s);
 	if (!err)

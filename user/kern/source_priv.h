@@ -47,6 +47,8 @@ struct source {
 	char why[256];			/* the last reason why a tier was refused */
 
 	bool snapshot_said;		/* that it could not look everywhere */
+	bool snapshot_all;		/* look everywhere, also where all seems to be on record */
+	bool snapshot_passed;		/* some namespace was passed over for that */
 
 	uint32_t test_netns;		/* its records are the self-test's, 0: none */
 	uint64_t test_seen;		/* bits of what the self-test saw */
@@ -58,6 +60,11 @@ struct source {
 int totals_begin(struct source *s);
 /* A release that the reader decided. */
 int totals_ended(struct source *s, uint32_t netns, unsigned int proto);
+/*
+ * UDP and UDP-Lite ports of the namespace that are on record, and how often that
+ * has changed.  -ENOENT: the namespace is not counted apart.
+ */
+int totals_udp(struct source *s, uint32_t netns, uint64_t *live, uint64_t *moved);
 /* The self-test's namespace does not count. */
 void totals_forget(struct source *s, uint32_t netns);
 

@@ -94,6 +94,25 @@ static void netns_sum(struct source *s, struct source_netns *n, const struct pl_
 	}
 }
 
+int totals_udp(struct source *s, uint32_t netns, uint64_t *live, uint64_t *moved)
+{
+	struct pl_total *values = values_new(s, sizeof(*values));
+	struct source_netns n = { .netns = netns };
+	int err = values ? bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.totals), &netns, values) : -ENOMEM;
+
+	if (!err)
+		netns_sum(s, &n, values);
+	*live = *moved = 0;
+	for (unsigned int p = PL_IX_UDP; p <= PL_IX_UDPLITE; p++) {
+		uint64_t begun = n.counts.allocs[p] + n.opens[p];
+
+		*live += begun - n.counts.releases[p];
+		*moved += begun + n.counts.releases[p];
+	}
+	free(values);
+	return err;
+}
+
 static bool netns_any(const struct source_netns *n)
 {
 	uint64_t any = 0;
