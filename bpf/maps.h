@@ -124,6 +124,8 @@ const volatile __u64 cfg_ring_half = PL_RING_DEFAULT / 2;
 /* Only these local ports are looked for by the snapshot: `who` asks for few. */
 const volatile __u16 cfg_port_lo = 0;
 const volatile __u16 cfg_port_hi = 65535;
+/* Nothing is put on record: what is found is told, also twice, with its key in `cancelled`. */
+const volatile bool cfg_look = false;
 /* Also tell what decides whether a port can be shared: `why` asks. */
 const volatile bool cfg_details = false;
 

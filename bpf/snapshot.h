@@ -63,6 +63,23 @@ static __always_inline __u8 snap_sock_bits(struct sock *sk, __u8 state)
 	return bits;
 }
 
+/* False when it is on record already, or cannot be put there. */
+static __always_inline bool snap_record(struct seq_file *seq, __u64 key, struct snap_out *out, __u32 size)
+{
+	struct pl_lease *l = &out->rec.lease;
+
+	/* The chunk is full: this write makes the kernel end it and come back to the same object with the next. */
+	if (BPF_CORE_READ(seq, count) + size >= BPF_CORE_READ(seq, size)) {
+		bpf_seq_write(seq, out, size);
+		return false;
+	}
+	if (lease_put(key, l, snapshot_again))
+		return false;
+	count(PL_STAT_OPEN);
+	total(l->netns, PL_TOTAL_OPEN, proto_ix(l->proto));
+	return true;
+}
+
 static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, struct snap_out *out)
 {
 	__u32 size = cfg_details ? sizeof(struct snap_out) : sizeof(struct pl_rec);
@@ -72,15 +89,10 @@ static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, stru
 	l->start = bpf_ktime_get_boot_ns();
 	l->id = lease_id(l->start);
 	l->flags |= PL_F_SNAPSHOT;
-	/* The chunk is full: this write makes the kernel end it and come back to the same object with the next. */
-	if (BPF_CORE_READ(seq, count) + size >= BPF_CORE_READ(seq, size)) {
-		bpf_seq_write(seq, out, size);
+	if (cfg_look)
+		l->cancelled = key;
+	else if (!snap_record(seq, key, out, size))
 		return;
-	}
-	if (lease_put(key, l, snapshot_again))
-		return;
-	count(PL_STAT_OPEN);
-	total(l->netns, PL_TOTAL_OPEN, proto_ix(l->proto));
 	if (cfg_details) {
 		l->sock |= snap_sock_bits(sk, l->state);
 		snap_details(&out->more, sk, l);
@@ -103,7 +115,7 @@ static __always_inline bool snap_known(struct sock *sk, struct task_struct *t)
 {
 	__u64 key = (__u64)sk;
 
-	return !t && bpf_map_lookup_elem(&holders, &key);
+	return !t && !cfg_look && bpf_map_lookup_elem(&holders, &key);
 }
 
 /* `head` is that of `sk`; it is overwritten. */

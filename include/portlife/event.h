@@ -88,7 +88,8 @@ struct pl_lease {
 	__u64 closed;		/* TIME_WAIT began, 0: it did not */
 	/*
 	 * Tier C: TIME_WAIT timer stopped at, 0: it runs.  Of a fail: the socket's
-	 * own IP_LOCAL_PORT_RANGE, hi << 16 | lo, 0: none.
+	 * own IP_LOCAL_PORT_RANGE, hi << 16 | lo, 0: none.  Of a look, only on its
+	 * way to the loader: the key under which a recorder has it in `holders`.
 	 */
 	__u64 cancelled;
 	__u64 proc_start;	/* start of the thread group leader, 0: unknown */

@@ -37,6 +37,7 @@ struct who {
 	struct gap *gaps;
 	size_t n_gaps, cap_gaps;
 	struct source *source;
+	uint64_t *ids;		/* of the leases in held_now, as the look gave them */
 	int64_t boot_to_unix;
 	char service[64];
 };
@@ -92,36 +93,59 @@ static void sock_known(struct pl_lease *to, const struct pl_lease *now)
 	to->rport = now->rport;
 }
 
+/* The one that the look told under this id; the look gives them in rising order. */
+static struct event *now_find(const struct who *w, uint64_t id)
+{
+	size_t lo = 0, hi = w->held_now.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (w->ids[mid] == id)
+			return &w->held_now.at[mid];
+		if (w->ids[mid] < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
 /*
  * A recorder that runs saw the beginning: start, kind and owner are its.  One that is stuck may still have an earlier
  * life of the same port: the youngest is the one that is there.
  */
-static int now_peer(void *ctx, const struct pl_lease *l)
+static int now_peer(void *ctx, uint64_t id, const struct pl_lease *l)
 {
+	struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_OPEN }, .lease = *l };
 	struct who *w = ctx;
+	struct event *ev = now_find(w, id), full;
 
-	if (l->flags & PL_F_SNAPSHOT)
+	if (!ev || (l->flags & PL_F_SNAPSHOT) || (!(ev->lease.flags & PL_F_SNAPSHOT) && ev->lease.start >= l->start) ||
+	    !same_socket(&ev->lease, l) || event_decode(&rec, w->boot_to_unix, &full))
 		return 0;
-	for (size_t i = 0; i < w->held_now.n; i++) {
-		struct event *ev = &w->held_now.at[i];
-		struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_OPEN }, .lease = *l };
-		struct event full;
-
-		if ((!(ev->lease.flags & PL_F_SNAPSHOT) && ev->lease.start >= l->start) || !same_socket(&ev->lease, l) ||
-		    event_decode(&rec, w->boot_to_unix, &full))
-			continue;
-		sock_known(&full.lease, &ev->lease);
-		if (ev->lease.tgid != l->tgid)	/* names of another process would be wrong */
-			event_strings_free(ev);
-		full.exe = ev->exe;
-		full.cmdline = ev->cmdline;
-		full.host = ev->host;
-		full.boot_id = ev->boot_id;
-		full.where = ev->where;
-		*ev = full;
-		break;
-	}
+	sock_known(&full.lease, &ev->lease);
+	if (ev->lease.tgid != l->tgid)	/* names of another process would be wrong */
+		event_strings_free(ev);
+	full.exe = ev->exe;
+	full.cmdline = ev->cmdline;
+	full.host = ev->host;
+	full.boot_id = ev->boot_id;
+	full.where = ev->where;
+	*ev = full;
 	return 0;
+}
+
+static int now_from_peers(struct who *w)
+{
+	int err;
+
+	w->ids = calloc(w->held_now.n + 1, sizeof(*w->ids));
+	for (size_t i = 0; w->ids && i < w->held_now.n; i++)
+		w->ids[i] = w->held_now.at[i].lease.id;
+	err = w->ids ? source_look_peers(w->source, now_peer, w) : -ENOMEM;
+	free(w->ids);
+	return err;
 }
 
 static int who_now(struct who *w)
@@ -135,7 +159,7 @@ static int who_now(struct who *w)
 		err = source_snapshot(w->source);
 	if (!err) {
 		w->answer.now_known = true;
-		source_peers(ask->lo, ask->hi, now_peer, w);
+		err = now_from_peers(w);
 	}
 	source_close(w->source);
 	w->source = NULL;

@@ -234,7 +234,9 @@ static int load_maps(struct portlife_bpf *skel, enum tier tier)
 
 	for (size_t i = 0; !err && i < sizeof(maps) / sizeof(maps[0]); i++)
 		err = bpf_map__set_autocreate(maps[i].map, maps[i].want);
-	return !err && tier == TIER_NONE ? bpf_map__set_max_entries(skel->maps.told, TOLD_LOOK) : err;
+	if (!err && tier == TIER_NONE)
+		err = bpf_map__set_max_entries(skel->maps.told, TOLD_LOOK);
+	return !err && tier == TIER_NONE ? bpf_map__set_max_entries(skel->maps.totals, 1) : err;
 }
 
 static int load_configure(struct source *s, enum tier tier)
@@ -578,6 +580,7 @@ int source_load_look(struct source *s, uint16_t lo, uint16_t hi)
 	if (!err) {
 		s->skel->rodata->cfg_port_lo = lo;
 		s->skel->rodata->cfg_port_hi = hi;
+		s->skel->rodata->cfg_look = true;
 		s->skel->rodata->cfg_details = s->more != NULL;
 		err = look_choose(s);
 	}

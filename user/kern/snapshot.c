@@ -63,6 +63,32 @@ out:
 	return err;
 }
 
+/*
+ * Of a look: the first that tells of a socket knows its owner; whoever tells of it
+ * again is passed over.  1: news.
+ */
+static int look_news(struct source *s, struct pl_lease *l)
+{
+	struct pl_lease told = *l;
+
+	told.id = l->cancelled;
+	l->cancelled = 0;
+	if (lease_table_find(s->seen, told.id))
+		return 0;
+	told.cancelled = l->id;
+	return lease_table_put(s->seen, &told, NULL) ? -ENOMEM : 1;
+}
+
+static int snapshot_record(struct source *s, struct pl_rec *rec)
+{
+	int news = s->seen ? look_news(s, &rec->lease) : 1;
+
+	if (news <= 0 || (s->test_netns && rec->lease.netns == s->test_netns))
+		return news;
+	s->fn_err = s->fn(s->ctx, rec);
+	return s->fn_err;
+}
+
 /* Names come through the ring: take them first, then the records that refer to them. */
 static int snapshot_chunk(struct source *s, const void *bytes, size_t len)
 {
@@ -81,8 +107,7 @@ static int snapshot_chunk(struct source *s, const void *bytes, size_t len)
 			err = s->more(s->ctx, &more);
 		} else if (hdr.size == sizeof(rec)) {
 			memcpy(&rec, at, sizeof(rec));
-			if (!s->test_netns || rec.lease.netns != s->test_netns)
-				err = s->fn_err = s->fn(s->ctx, &rec);
+			err = snapshot_record(s, &rec);
 		}
 	}
 	return err < 0 ? err : 0;
@@ -263,18 +288,6 @@ static int snapshot_namespaces(struct source *s)
 	return err;
 }
 
-/* A look has nobody who would look again: what did not fit its table is missing from the answer. */
-static int snapshot_complete(struct source *s)
-{
-	uint64_t stats[PL_STATS];
-	int err;
-
-	if (s->tier != TIER_NONE)
-		return 0;
-	err = source_stats(s, stats);
-	return !err && stats[PL_STAT_TABLE] ? -ENOBUFS : err;
-}
-
 /* How many leases ended without their end having been seen. */
 static int snapshot_stale(struct source *s, uint64_t *stale)
 {
@@ -311,8 +324,6 @@ int source_snapshot(struct source *s)
 		s->snapshot_all = true;
 		err = snapshot_rest(s);
 	}
-	if (!err)
-		err = snapshot_complete(s);
 	if (!err)
 		s->skel->bss->snapshot_again = 1;
 	if (err && s->fn_err >= 0)	/* else who takes the records says what is wrong */

@@ -227,22 +227,6 @@ int source_open(const struct source_opts *opts, source_fn fn, void *ctx, struct 
  * iterator gives: 32 kB, some 200 sockets, each perhaps with two names of its own.
  */
 #define LOOK_RING	(1U << 20)
-#define LOOK_TABLE	(1U << 16)
-
-/* Entries for the sockets of a look.  Making a large table costs more than all else; sockstat tells how many TCP sockets there are. */
-static uint32_t look_table(void)
-{
-	FILE *f = fopen("/proc/net/sockstat", "re");
-	uint32_t alloc = 0;
-	char line[160];
-
-	while (f && !alloc && fgets(line, sizeof(line), f))
-		if (sscanf(line, "TCP: inuse %*u orphan %*u tw %*u alloc %" SCNu32, &alloc) != 1)
-			alloc = 0;
-	if (f)
-		fclose(f);
-	return LOOK_TABLE + (alloc < UINT32_MAX / 4 ? alloc * 2 : 0);
-}
 
 int source_open_look(uint16_t lo, uint16_t hi, source_fn fn, void *ctx, struct source **ret)
 {
@@ -251,7 +235,7 @@ int source_open_look(uint16_t lo, uint16_t hi, source_fn fn, void *ctx, struct s
 
 int source_open_look_more(uint16_t lo, uint16_t hi, source_fn fn, source_more_fn more, void *ctx, struct source **ret)
 {
-	struct source_opts opts = { .scope_all = true, .ring_size = LOOK_RING, .table_size = look_table() };
+	struct source_opts opts = { .scope_all = true, .ring_size = LOOK_RING, .table_size = 1 };
 	struct source *s = NULL;
 	int err = source_new_btf(&opts, IDENTITY_SLOTS_LOOK, &s);
 
@@ -260,8 +244,10 @@ int source_open_look_more(uint16_t lo, uint16_t hi, source_fn fn, source_more_fn
 		s->more = more;
 		s->ctx = ctx;
 		*ret = s;
-		err = source_load_look(s, lo, hi);
+		err = lease_table_new(&s->seen);
 	}
+	if (!err)
+		err = source_load_look(s, lo, hi);
 	if (!err) {
 		s->ring = ring_buffer__new(bpf_map__fd(s->skel->maps.events), source_record, s, NULL);
 		err = s->ring ? 0 : -errno;
@@ -323,18 +309,29 @@ static int peer_lease(void *ctx, const struct pl_lease *l)
 	return l->lport >= p->lo && l->lport <= p->hi ? p->fn(p->ctx, l) : 0;
 }
 
-static int peer_map(uint32_t id, struct peer_ctx *peer)
+/* The table of leases with that number as a descriptor, or -1: it is none. */
+static int peer_open(uint32_t id)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t len = sizeof(info);
-	int fd = bpf_map_get_fd_by_id(id), err = 0;
+	int fd = bpf_map_get_fd_by_id(id);
 
-	if (fd < 0)
-		return 0;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "holders") && info.key_size == 8 &&
-	    info.value_size == sizeof(struct pl_lease))
+	if (fd >= 0 && (bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "holders") || info.key_size != 8 ||
+			info.value_size != sizeof(struct pl_lease))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static int peer_map(uint32_t id, struct peer_ctx *peer)
+{
+	int fd = peer_open(id), err = 0;
+
+	if (fd >= 0) {
 		err = table_each(fd, peer_lease, peer);
-	close(fd);
+		close(fd);
+	}
 	return err;
 }
 
@@ -346,6 +343,34 @@ int source_peers(uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_
 
 	while (!err && !bpf_map_get_next_id(id, &id))
 		err = peer_map(id, &peer);
+	return err;
+}
+
+static int peer_seen(struct source *s, int fd, source_peer_fn fn, void *ctx)
+{
+	struct lease_entry *e;
+	struct pl_lease l;
+	int err = 0;
+
+	lease_table_for_each(s->seen, i, e)
+		if (!err && !bpf_map_lookup_elem(fd, &e->lease.id, &l))
+			err = fn(ctx, e->lease.cancelled, &l);
+	return err;
+}
+
+int source_look_peers(struct source *s, source_peer_fn fn, void *ctx)
+{
+	uint32_t id = 0;
+	int err = 0;
+
+	while (!err && lease_table_count(s->seen) && !bpf_map_get_next_id(id, &id)) {
+		int fd = peer_open(id);
+
+		if (fd < 0)
+			continue;
+		err = peer_seen(s, fd, fn, ctx);
+		close(fd);
+	}
 	return err;
 }
 
@@ -396,6 +421,7 @@ void source_close(struct source *s)
 	if (s->types_fd >= 0)
 		close(s->types_fd);
 	identity_free(s->identity);
+	lease_table_free(s->seen);
 	free(s->cancels);
 	free(s->ended_netns);
 	free(s);

@@ -69,6 +69,14 @@ int source_peers(uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_
 int source_peer(int pid, uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_lease *l), void *ctx);
 
 /*
+ * What other recorders have on record for the sockets that this look has found:
+ * `id` is that of the lease that the look handed over.  Quicker than
+ * source_peers(), and nothing of sockets that the look has not found.
+ */
+typedef int (*source_peer_fn)(void *ctx, uint64_t id, const struct pl_lease *l);
+int source_look_peers(struct source *s, source_peer_fn fn, void *ctx);
+
+/*
  * Tries one tier without keeping it, for `doctor`: fills `status` (hooks_count
  * entries) and returns 0 when the tier works, else as source_open().  `why`
  * gets the reason in words, "" when it works.

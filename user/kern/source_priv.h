@@ -8,6 +8,7 @@
 #include <portlife/config.h>
 #include "kern/source.h"
 #include "kern/types.h"
+#include "model/lease.h"
 #include "portlife.skel.h"
 
 #define SOURCE_MAX_HOOKS 96
@@ -32,6 +33,7 @@ struct source {
 	struct identity *identity;
 	source_fn fn;
 	source_more_fn more;		/* NULL: not asked for */
+	struct lease_table *seen;	/* of a look: what was handed over, by its key; else NULL */
 	void *ctx;
 	int fn_err;			/* first negative return of fn in this drain */
 	unsigned int cpus;
