@@ -3,6 +3,8 @@
  * The list of facts: names and order of the format, the length of a line at its
  * worst, and that JSON and CSV tell the same.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -296,12 +298,93 @@ static void test_csv_tells_the_same(void **state)
 	strbuf_free(&row);
 }
 
+static char *line_of(const struct event *ev)
+{
+	struct strbuf sb = STRBUF_INIT;
+
+	facts_json(&sb, ev);
+	assert_int_equal(strbuf_err(&sb), 0);
+	return sb.data;
+}
+
+static void *first_line(void *ev)
+{
+	return line_of(ev);
+}
+
+/* A new thread has written nothing before. */
+static char *line_anew(struct event *ev)
+{
+	pthread_t thread;
+	void *line;
+
+	assert_int_equal(pthread_create(&thread, NULL, first_line, ev), 0);
+	assert_int_equal(pthread_join(thread, &line), 0);
+	return line;
+}
+
+/* Whatever a line of JSON is made of: after a line that differs in nothing else it is what it would be without that. */
+static void test_lines_before_do_not_matter(void **state)
+{
+	static char exe[] = "/usr/bin/a", cgroup[] = "/a.slice/a.service", unit[] = "a.service", box[] = "abcdef", pod[] = "a-b",
+		    host[] = "a", boot[] = "b", args[] = "a b";
+	struct event first = events_nginx(EV_ALLOC, 1), ev;
+	const struct {
+		void *at;	/* a number of `size` bytes in `ev`, or a text of its own */
+		size_t size;
+	} inputs[] = {
+		{ &ev.lease.tgid, 4 }, { &ev.lease.ppid, 4 }, { &ev.lease.uid, 4 }, { ev.lease.comm, 1 }, { ev.lease.comm + 9, 1 },
+		{ &ev.proc_start, 8 }, { &ev.err, 4 }, { &ev.lease.owner_src, 1 }, { exe, 1 }, { cgroup + 1, 1 }, { unit, 1 },
+		{ box, 1 }, { pod, 1 }, { host, 1 }, { boot, 1 }, { args, 1 },
+	};
+	const char **texts[] = {
+		&ev.exe, &ev.where.cgroup, &ev.where.unit, &ev.where.container_id, &ev.where.pod_uid, &ev.host, &ev.boot_id, &ev.cmdline,
+	};
+	char *before, *kept, *anew;
+
+	first.exe = exe;
+	first.where = (struct workload){ .cgroup = cgroup, .unit = unit, .container_id = box, .pod_uid = pod };
+	first.host = host;
+	first.boot_id = boot;
+	first.cmdline = args;
+	first.err = EADDRINUSE - 1;
+	memcpy(first.lease.comm, "abcdefghijklmn", 15);
+	for (size_t i = 0; i < 32 + sizeof(inputs) / sizeof(inputs[0]) + sizeof(texts) / sizeof(texts[0]); i++) {
+		size_t input = i - 32, text = input - sizeof(inputs) / sizeof(inputs[0]);
+
+		ev = first;
+		before = line_of(&ev);
+		if (i < 8)
+			ev.lease.flags ^= (uint8_t)(1U << i);
+		else if (i < 16)
+			ev.lease.tid += (uint32_t)(i - 7);
+		else if (i < 24)
+			ev.reason = (enum pl_reason)((i - 16) % PL_REASONS);
+		else if (i < 32)
+			ev.evidence = (enum evidence)(i % 3);
+		else if (input < sizeof(inputs) / sizeof(inputs[0]))
+			++*(unsigned char *)inputs[input].at;
+		else
+			*texts[text] = NULL;
+		kept = line_of(&ev);
+		anew = line_anew(&ev);
+		assert_string_equal(kept, anew);
+		if (i >= 32)	/* a test that changes nothing proves nothing */
+			assert_string_not_equal(kept, before);
+		if (i >= 32 && input < sizeof(inputs) / sizeof(inputs[0]))
+			--*(unsigned char *)inputs[input].at;
+		free(before);
+		free(kept);
+		free(anew);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_and_order), cmocka_unit_test(test_unknown_is_null), cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_parents),		cmocka_unit_test(test_longest_line),	cmocka_unit_test(test_longest_summary),
-		cmocka_unit_test(test_csv_tells_the_same),
+		cmocka_unit_test(test_csv_tells_the_same), cmocka_unit_test(test_lines_before_do_not_matter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

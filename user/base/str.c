@@ -60,23 +60,34 @@ fail:
 	return false;
 }
 
+const char str_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+			 "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+			 "8081828384858687888990919293949596979899";
+
+static unsigned int digits_of(uint64_t v)
+{
+	static const uint64_t tens[] = {
+		0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000,
+		10000000000000, 100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000,
+		10000000000000000000ULL,
+	};
+	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1), n = bits * 1233 >> 12;	/* log10(2) */
+
+	return n + (v >= tens[n]);
+}
+
 /* Two digits a step; printf(3) took most of the time of a line of JSON. */
 char *str_put_uint(char *to, uint64_t v)
 {
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-				    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-				    "8081828384858687888990919293949596979899";
-	char digits[20], *at = digits + sizeof(digits);
-	size_t len;
+	char *end = to + digits_of(v), *at = end;
 
 	for (; v >= 100; v /= 100)
-		at = memcpy(at - 2, &pairs[v % 100 * 2], 2);
+		memcpy(at -= 2, &str_pairs[v % 100 * 2], 2);
 	if (v >= 10)
-		at = memcpy(at - 2, &pairs[v * 2], 2);
+		memcpy(at - 2, &str_pairs[v * 2], 2);
 	else
-		*--at = (char)('0' + v);
-	len = (size_t)(digits + sizeof(digits) - at);
-	return (char *)memcpy(to, at, len) + len;
+		at[-1] = (char)('0' + v);
+	return end;
 }
 
 void strbuf_put_uint(struct strbuf *sb, uint64_t v)

@@ -60,6 +60,8 @@ static inline void strbuf_putc(struct strbuf *sb, char c)
 	strbuf_put(sb, &c, 1);
 }
 
+/* "00" to "99", one behind the other. */
+extern const char str_pairs[];
 /* In decimal: at most 20 bytes, no NUL; returns where they end. */
 char *str_put_uint(char *to, uint64_t v);
 void strbuf_put_uint(struct strbuf *sb, uint64_t v);

@@ -10,6 +10,7 @@
 #define PORTLIFE_BASE_TIMEX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define TIMEX_NS_PER_US 1000LL
@@ -40,6 +41,7 @@ int timex_parse_span(const char *text, int64_t *ret);
 
 /* All of these write at most TIMEX_BUF bytes, NUL included, and return `buf`. */
 const char *timex_rfc3339(int64_t ns, char *buf);		/* 2026-11-21T04:10:00.123456789Z */
+size_t timex_put_rfc3339(int64_t ns, char *buf);		/* the same, for its length without the NUL */
 const char *timex_stamp(int64_t ns, bool utc, char *buf);	/* 2026-11-21 12:34:56.902 */
 const char *timex_date(int64_t ns, bool utc, char *buf);	/* 2026-11-21 */
 const char *timex_clock(int64_t ns, bool utc, char *buf);	/* 12:34:56.902 */

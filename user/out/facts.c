@@ -324,7 +324,11 @@ static void tree_flags(struct json *j, const struct event *ev)
 
 GET(flags)
 {
-	set_tree(v, tree_flags);
+	static const unsigned int any = PL_F_SNAPSHOT | PL_F_SHARED | PL_F_TIME_WAIT | PL_F_LISTEN;
+
+	v->type = FACT_EMPTY;
+	if (ev->lease.flags & any)
+		set_tree(v, tree_flags);
 }
 
 static void put_by_kind(struct json *j, const uint64_t counts[PL_KINDS])
@@ -560,32 +564,26 @@ GET(flooded_by)
 
 #define IN_ALL (FACT_IN_LEASE | FACT_IN_GAP | FACT_IN_SUMMARY)
 #define NAMED(name) name, ",\"" name "\":", sizeof(",\"" name "\":") - 1
-#define ALL(name) { NAMED(#name), IN_ALL, 0, get_##name, false }
-#define LEASE(name) { NAMED(#name), FACT_IN_LEASE, 0, get_##name, false }
-#define SUMMARY(name) { NAMED(#name), FACT_IN_SUMMARY, 0, get_##name, false }
-#define GAP(name) { NAMED(#name), FACT_IN_GAP, 0, get_##name, false }
+#define ALL(name) { NAMED(#name), IN_ALL, 0, get_##name, .run = RUN_NONE }
+#define LEASE(name) { NAMED(#name), FACT_IN_LEASE, 0, get_##name, .run = RUN_NONE }
+#define PROCESS(name, max) { NAMED(#name), FACT_IN_LEASE, max, get_##name, .run = RUN_PROCESS }
+#define HOW(name, max) { NAMED(#name), FACT_IN_LEASE, max, get_##name, .run = RUN_HOW }
+#define SUMMARY(name) { NAMED(#name), FACT_IN_SUMMARY, 0, get_##name, .run = RUN_NONE }
+#define GAP(name) { NAMED(#name), FACT_IN_GAP, 0, get_##name, .run = RUN_NONE }
 
 /* The limits of texts add up to what FACTS_LINE_MAX leaves beside the other facts. */
 static const struct fact facts[] = {
 	ALL(v), ALL(event), LEASE(lease), ALL(ts),
-	{ NAMED("host"), IN_ALL, 128, get_host, false },
-	{ NAMED("boot_id"), IN_ALL, 40, get_boot_id, false },
+	{ NAMED("host"), IN_ALL, 128, get_host, .run = RUN_HOST },
+	{ NAMED("boot_id"), IN_ALL, 40, get_boot_id, .run = RUN_HOST },
 	ALL(seq), LEASE(proto), LEASE(family), LEASE(laddr), LEASE(port), LEASE(raddr), LEASE(rport), LEASE(kind),
 	LEASE(ephemeral), LEASE(start), LEASE(end), LEASE(duration_us), LEASE(closed), LEASE(time_wait_us),
-	LEASE(pid), LEASE(tid), LEASE(ppid), LEASE(uid),
-	{ NAMED("comm"), FACT_IN_LEASE, 6 * PL_COMM_LEN, get_comm, false },
-	{ NAMED("exe"), FACT_IN_LEASE, 1024, get_exe, false },
-	LEASE(proc_start),
-	{ NAMED("cgroup"), FACT_IN_LEASE, 1024, get_cgroup, false },
-	{ NAMED("unit"), FACT_IN_LEASE, 288, get_unit, false },
-	{ NAMED("container_id"), FACT_IN_LEASE, 128, get_container_id, false },
-	{ NAMED("pod_uid"), FACT_IN_LEASE, 64, get_pod_uid, false },
-	LEASE(netns), LEASE(cookie), LEASE(reason), LEASE(errno), LEASE(evidence),
-	LEASE(owner_src), LEASE(in_range),
-	{ NAMED("cmdline"), FACT_IN_LEASE, 256, get_cmdline, false },
-	LEASE(flags),
+	PROCESS(pid, 0), PROCESS(tid, 0), PROCESS(ppid, 0), PROCESS(uid, 0), PROCESS(comm, 6 * PL_COMM_LEN), PROCESS(exe, 1024),
+	PROCESS(proc_start, 0), PROCESS(cgroup, 1024), PROCESS(unit, 288), PROCESS(container_id, 128), PROCESS(pod_uid, 64),
+	LEASE(netns), LEASE(cookie), HOW(reason, 0), HOW(errno, 0), HOW(evidence, 0), HOW(owner_src, 0), HOW(in_range, 0),
+	HOW(cmdline, 256), HOW(flags, 0),
 	SUMMARY(allocs), SUMMARY(releases), SUMMARY(fails), SUMMARY(live), SUMMARY(time_wait),
-	{ NAMED("lost"), FACT_IN_SUMMARY | FACT_IN_GAP, 0, get_lost, false },
+	{ NAMED("lost"), FACT_IN_SUMMARY | FACT_IN_GAP, 0, get_lost, .run = RUN_NONE },
 	GAP(from), GAP(to), GAP(cause), GAP(flooded_by),
 	{ NAMED("netns"), FACT_IN_SUMMARY, 0, get_summary_netns, .twin = true },
 	SUMMARY(netns_omitted), SUMMARY(span_us), SUMMARY(peak), SUMMARY(allocs_by), SUMMARY(releases_by), SUMMARY(fails_by),

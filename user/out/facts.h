@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "model/event.h"
+#include "out/facts_kept.h"
 
 struct json;
 struct strbuf;
@@ -22,6 +23,7 @@ struct strbuf;
 
 enum fact_type {
 	FACT_NULL,	/* unknown */
+	FACT_EMPTY,	/* an array of nothing */
 	FACT_WORD,	/* one of our own words */
 	FACT_TEXT,	/* bytes of other people, at most fact.max of them when encoded */
 	FACT_INT,
@@ -54,6 +56,7 @@ struct fact {
 	unsigned int in;
 	size_t max;	/* FACT_TEXT: longest encoded form; such that a line stays within FACTS_LINE_MAX */
 	void (*get)(const struct event *ev, struct fact_value *v);
+	enum facts_run run;	/* what this fact and its neighbours of the same run are made of */
 	bool twin;	/* an earlier fact has this name too, and the column of CSV */
 };
 
