@@ -37,7 +37,7 @@ BPFSRC  := $(wildcard bpf/*.h bpf/*.c) $(wildcard include/portlife/*.h) $(wildca
 
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 TOOLS   := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/*.c))
-BENCH   := $(B)/tests/bench/load $(B)/tests/bench/gen_history $(B)/tests/bench/line $(B)/tests/bench/totals
+BENCH   := $(B)/tests/bench/load $(B)/tests/bench/gen_history $(B)/tests/bench/line $(B)/tests/bench/drain $(B)/tests/bench/totals
 
 .PHONY: faults coverage all deps run test check tidy fuzz fuzzers fuzz-build clean install demo unit tools bench bench-tools bench-growth bench-vm
 all: $(B)/portlife
