@@ -142,7 +142,7 @@ as_nobody() {
 }
 as_nobody "$group" who 47011 --since -1h --until now
 expect "who over a history with group read alone: found" grep -q '47011/udp' "$work/stdout"
-as_nobody "$group" report --since -1h
+as_nobody "$group" report --since -1h --limit 10000	# others on this host have more leases
 expect "report over a history with group read alone" grep -q 'python3' "$work/stdout"
 as_nobody "$group" why --since -1h
 expect "why over a history with group read alone is no error" test "$status" -lt 4

@@ -96,6 +96,16 @@ static void host_lockdown(struct host *h)
 		snprintf(h->lockdown, sizeof(h->lockdown), "%.*s", (int)(to - from - 1), from + 1);
 }
 
+/* The milder "integrity" leaves them all that we use. */
+const char *host_locked(void)
+{
+	struct host h;
+
+	host_lockdown(&h);
+	return strcmp(h.lockdown, "confidentiality") ? "" :
+		": the kernel is under lockdown (confidentiality), where no program may read its memory";
+}
+
 static bool host_opens(int fd)
 {
 	if (fd >= 0)

@@ -35,6 +35,8 @@ void host_caps(struct host_cap *caps);
  * included or not; "" when it cannot be for want of a capability.
  */
 void host_lacks_to_load(bool cgroup_programs, char *out, size_t size);
+/* Why this kernel refuses every program, ": " before it; "" when lockdown does not forbid them. */
+const char *host_locked(void);
 /* Whether we have CAP_NET_BIND_SERVICE in effect. */
 bool host_may_bind_low(void);
 /* Whether we have CAP_SYS_PTRACE in effect. */

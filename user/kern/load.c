@@ -507,9 +507,9 @@ static int load_refused(struct source *s, enum tier tier, int err)
 		snprintf(s->why, sizeof(s->why), "loading %s is not permitted: %s", load_failed[0] ? load_failed : "a map",
 			 lacks[0] ? lacks : "a locked-down kernel or a security module forbids it");
 	else
-		snprintf(s->why, sizeof(s->why), "this kernel refuses %s: %s", load_failed[0] ? load_failed : "to load",
-			 strerror(-err));
-	return err == -EACCES ? -EPERM : err;
+		snprintf(s->why, sizeof(s->why), "this kernel refuses %s: %s%s", load_failed[0] ? load_failed : "to load",
+			 strerror(-err), host_locked());
+	return err == -EACCES ? -EPERM : err == -EINVAL ? -EOPNOTSUPP : err;
 }
 
 /* A hook that a need stands on; `tracefs`: what attach_all() returned. */
@@ -525,8 +525,8 @@ static void load_unmet(struct source *s, size_t i, int tracefs)
 	else if (err == -EACCES && h->tier == TIER_C && !s->skel->bss->tw_timer)
 		snprintf(s->why, sizeof(s->why), "/proc/kallsyms hides the TIME_WAIT timer: needs CAP_SYSLOG");
 	else
-		snprintf(s->why, sizeof(s->why), "%s cannot be attached: %s; without it: no %s", h->target,
-			 err ? strerror(-err) : "not in this kernel", h->lost);
+		snprintf(s->why, sizeof(s->why), "%s cannot be attached: %s%s; without it: no %s", h->target,
+			 err ? strerror(-err) : "not in this kernel", host_locked(), h->lost);
 }
 
 int source_load(struct source *s, enum tier tier)
