@@ -9,16 +9,74 @@
 /*
  * The verifier of old kernels takes only numbers as arguments of a global
  * function.  This is `ptr` as a number, also where the verifier knows it as a
- * pointer to something.
+ * pointer to something: of what is negated it no longer thinks that it is one.
  */
 static __always_inline __u64 plain(const void *ptr)
 {
-	const void *in = ptr;
-	__u64 out = 0;
+	__u64 out = (__u64)ptr;
 
-	bpf_probe_read_kernel(&out, sizeof(out), &in);
+	asm volatile("%0 = -%0; %0 = -%0" : "+r"(out));
 	return out;
 }
+
+/*
+ * a35b9af4ec2c ("bpf: Add a kfunc for generic type cast", 6.2): a number becomes a
+ * pointer to a struct that the verifier knows.  What it points to is then read by
+ * a plain load, where a helper takes some 15 ns; a pointer that leads nowhere reads
+ * as 0 either way.  The loader puts the number of the function in the place of the
+ * mark, for libbpf would read all of the kernel's types to find it.
+ */
+static __always_inline void *typed(__u64 ptr, __u32 type)
+{
+	void *out = (void *)ptr;
+
+	if (cfg_typed)
+		asm volatile("r1 = %1; r2 = %2; .8byte %3; %0 = r0"
+			     : "=r"(out) : "r"(ptr), "r"(type), "i"(PL_CAST_MARK) : "r0", "r1", "r2", "r3", "r4", "r5");
+	return out;
+}
+
+static __always_inline struct sock *typed_sock(__u64 sk)
+{
+	return typed(sk, cfg_type_sock);
+}
+
+static __always_inline struct tcp_sock *typed_tcp(__u64 sk)
+{
+	return typed(sk, cfg_type_tcp_sock);
+}
+
+static __always_inline struct task_struct *typed_task(__u64 task)
+{
+	return typed(task, cfg_type_task);
+}
+
+static __always_inline struct file *typed_file(__u64 file)
+{
+	return typed(file, cfg_type_file);
+}
+
+static __always_inline struct socket *typed_socket(__u64 sock)
+{
+	return typed(sock, cfg_type_socket);
+}
+
+/* What lies behind a pointer that typed_*() gave, or behind one that was read through it. */
+#define READ(ptr, ...)                                                       \
+	({                                                                   \
+		typeof(ptr) from = (ptr);                                    \
+		___type(from, __VA_ARGS__) value;                            \
+		if (cfg_typed)                                               \
+			value = ___arrow(from, __VA_ARGS__);                 \
+		else                                                         \
+			value = BPF_CORE_READ(from, __VA_ARGS__);            \
+		value;                                                       \
+	})
+#define READ_BITS(ptr, field)                                                                                             \
+	({                                                                                                                \
+		typeof(ptr) from = (ptr);                                                                                 \
+		cfg_typed ? BPF_CORE_READ_BITFIELD(from, field) : BPF_CORE_READ_BITFIELD_PROBED(from, field);             \
+	})
 
 /* d9f28735af87 ("tcp/dccp: lockless inet_csk_get_port...", 6.8): int[2] became one u32, hi << 16 | lo. */
 struct local_ports___u32 {
@@ -69,16 +127,13 @@ static __always_inline void compat_port_range(struct net *net, __u16 *lo, __u16 
 	struct net___u32 *word = (void *)net;
 
 	if (bpf_core_field_exists(word->ipv4.ip_local_ports.range)) {
-		__u32 range = BPF_CORE_READ(word, ipv4.ip_local_ports.range);
+		__u32 range = READ(word, ipv4.ip_local_ports.range);
 
 		*lo = range & 0xffff;
 		*hi = range >> 16;
 	} else {
-		int range[2] = {};
-
-		bpf_core_read(range, sizeof(range), &net->ipv4.ip_local_ports.range);
-		*lo = range[0];
-		*hi = range[1];
+		*lo = READ(net, ipv4.ip_local_ports.range[0]);
+		*hi = READ(net, ipv4.ip_local_ports.range[1]);
 	}
 }
 

@@ -87,7 +87,7 @@ static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 
 		sock_look(&head, (struct sock *)sk);
 		sock_refresh(&r->lease, &head);
 		if (!reason)
-			reason = sock_reason((struct sock *)sk, &head);
+			reason = sock_reason(&head);
 	}
 	r->lease.flags &= ~PL_F_LEAVING;
 	/* The kernel disconnects what a closed listener leaves unaccepted: the peer gets a reset. */
@@ -306,7 +306,7 @@ __noinline int lease_accept(__u64 sk, __u64 cgroup)
 	char room[TASK_IDS] __attribute__((aligned(8)));
 	__u64 key = sk;
 
-	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock))
+	if (READ(typed_sock(sk), sk_protocol) == IPPROTO_MPTCP && bpf_core_type_exists(struct mptcp_sock))
 		key = (__u64)BPF_CORE_READ((struct mptcp_sock *)sk, first);
 	held = bpf_map_lookup_elem(&holders, &key);
 	if (!held || closing || (held->owner_src != PL_OWNER_LISTENER && held->owner_src != PL_OWNER_UNKNOWN))

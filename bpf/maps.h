@@ -121,6 +121,14 @@ const struct pl_flood no_flood = {};
 const volatile bool cfg_scope_all = false;
 const volatile __u64 cfg_ring_half = PL_RING_DEFAULT / 2;
 
+/* Whether the verifier casts a number to a pointer, and the numbers of the types: see typed(). */
+const volatile bool cfg_typed = false;
+const volatile __u32 cfg_type_sock = 0;
+const volatile __u32 cfg_type_tcp_sock = 0;
+const volatile __u32 cfg_type_task = 0;
+const volatile __u32 cfg_type_file = 0;
+const volatile __u32 cfg_type_socket = 0;
+
 /* Only these local ports are looked for by the snapshot: `who` asks for few. */
 const volatile __u16 cfg_port_lo = 0;
 const volatile __u16 cfg_port_hi = 65535;

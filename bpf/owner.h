@@ -39,7 +39,7 @@ static __always_inline void owner_read_ids(struct pl_lease *l, struct task_struc
 	l->proc_start = BPF_CORE_READ(leader, start_boottime);
 }
 
-/* Through a helper, a field at a time: where the verifier does not know the pointer.  The cgroup may be known already. */
+/* Through a helper: where the verifier does not know the pointer.  The cgroup may be known already. */
 static __always_inline void owner_probe(struct pl_lease *l, struct task_struct *t, void *room)
 {
 	owner_read_ids(l, t, room);
@@ -87,12 +87,12 @@ static __always_inline void owner_copy(struct pl_lease *to, const struct pl_leas
 __noinline __u64 owner_msk(__u64 sk)
 {
 	struct inet_connection_sock *icsk = (void *)sk;
-	struct tcp_sock *tp = (void *)sk;
+	struct tcp_sock *tp = typed_tcp(sk);
 	struct mptcp_subflow_context *ctx;
 
 	if (!bpf_core_type_exists(struct mptcp_subflow_context) || !bpf_core_field_exists(tp->is_mptcp))
 		return 0;
-	if (!BPF_CORE_READ_BITFIELD_PROBED(tp, is_mptcp))
+	if (!READ_BITS(tp, is_mptcp))
 		return 0;
 	ctx = BPF_CORE_READ(icsk, icsk_ulp_data);
 	return ctx ? (__u64)BPF_CORE_READ(ctx, conn) : 0;
@@ -112,17 +112,21 @@ static __always_inline bool owner_from_msk(struct pl_lease *l, __u64 msk)
 /* `current` asked for the port of `sk`.  `room` is overwritten; the cgroup in `l` is its, or 0. */
 static __always_inline void owner_fill_current(struct pl_lease *l, struct sock *sk, void *room)
 {
-	struct task_struct *t = (void *)bpf_get_current_task();
+	struct task_struct *t = typed_task(bpf_get_current_task());
+	struct sock *known = typed_sock((__u64)sk);
 	__u64 msk = l->proto == IPPROTO_TCP ? owner_msk((__u64)sk) : 0;
 
-	if (msk && (BPF_CORE_READ(t, flags) & PF_KTHREAD) && owner_from_msk(l, msk))
+	if (msk && (READ(t, flags) & PF_KTHREAD) && owner_from_msk(l, msk))
 		return;
-	owner_probe(l, t, room);
-	owner_name(l, (__u64)t);
+	if (cfg_typed)
+		owner_load(l, t);
+	else
+		owner_probe(l, t, room);
+	owner_name(l, plain(t));
 	l->owner_src = PL_OWNER_PROCESS;
 	if (msk)
 		bpf_map_update_elem(&msks, &msk, l, BPF_ANY);
-	else if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+	else if (READ_BITS(known, sk_kern_sock))
 		l->owner_src = PL_OWNER_KERNEL;
 }
 

@@ -19,30 +19,35 @@
 #define LINUX_EPIPE		32
 
 /*
- * The front of a socket, where nearly all lies that an event tells: one read
- * instead of ten.  The verifier holds each kernel's offsets against the size.
+ * The front of a socket, where nearly all lies that an event tells: where no plain
+ * load is to be had, one read instead of ten.  The verifier holds each kernel's
+ * offsets against the size.
  */
 struct sock_head {
 	__u64 words[12];
+	struct sock *sk;	/* from typed_sock() */
 };
 
-#define HEAD(head, field)                                                                                   \
-	(*(typeof(((struct sock_common *)0)->field) *)((char *)(head) + bpf_core_field_offset(struct sock_common, field)))
+#define HEAD_READ(head, field) \
+	(*(typeof(((struct sock_common *)0)->field) *)((char *)(head)->words + bpf_core_field_offset(struct sock_common, field)))
+#define HEAD(head, field) (cfg_typed ? (head)->sk->__sk_common.field : HEAD_READ(head, field))
 
 static __always_inline void sock_look(struct sock_head *head, struct sock *sk)
 {
-	bpf_probe_read_kernel(head, sizeof(*head), sk);
+	head->sk = typed_sock((__u64)sk);
+	if (!cfg_typed)
+		bpf_probe_read_kernel(head->words, sizeof(head->words), sk);
 }
 
 static __always_inline __u16 sock_num(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_num);
+	return READ(typed_sock((__u64)sk), __sk_common.skc_num);
 }
 
 /* The protocol, if it is one whose numbers are ports; else 0 (raw, ping, MPTCP itself). */
 static __always_inline __u8 sock_port_proto(struct sock *sk)
 {
-	__u16 proto = BPF_CORE_READ(sk, sk_protocol);
+	__u16 proto = READ(typed_sock((__u64)sk), sk_protocol);
 
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE)
 		return proto;
@@ -65,7 +70,9 @@ static __always_inline bool sock_is_udp(__u32 proto)
 
 static __always_inline bool sock_port_locked(struct sock *sk)
 {
-	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK;
+	struct sock *known = typed_sock((__u64)sk);
+
+	return READ_BITS(known, sk_userlocks) & SOCK_BINDPORT_LOCK;
 }
 
 static __always_inline bool sock_in_range(struct net *net, __u16 port)
@@ -81,15 +88,13 @@ static __always_inline struct net *sock_net(struct sock *sk)
 	return BPF_CORE_READ(sk, __sk_common.skc_net.net);
 }
 
-static __always_inline void sock_copy_v6(__u32 to[4], const struct in6_addr *from)
-{
-	const __u32 *words = (const void *)from;
-
-	to[0] = words[0];
-	to[1] = words[1];
-	to[2] = words[2];
-	to[3] = words[3];
-}
+#define SOCK_COPY_V6(to, head, field)                                        \
+	({                                                                   \
+		(to)[0] = HEAD(head, field.in6_u.u6_addr32[0]);              \
+		(to)[1] = HEAD(head, field.in6_u.u6_addr32[1]);              \
+		(to)[2] = HEAD(head, field.in6_u.u6_addr32[2]);              \
+		(to)[3] = HEAD(head, field.in6_u.u6_addr32[3]);              \
+	})
 
 /* Half an address as a number, and back. */
 static __always_inline __u64 sock_pack(const __u32 half[2])
@@ -114,7 +119,7 @@ static __always_inline void sock_fill_remote(struct pl_lease *l, const struct so
 		return;
 	l->rport = dport;
 	if (l->family == AF_INET6)
-		sock_copy_v6(l->raddr, &HEAD(head, skc_v6_daddr));
+		SOCK_COPY_V6(l->raddr, head, skc_v6_daddr);
 	else
 		l->raddr[0] = HEAD(head, skc_daddr);
 }
@@ -126,7 +131,7 @@ static __always_inline void sock_refresh(struct pl_lease *l, const struct sock_h
 
 	sock_fill_remote(l, head);
 	if (l->family == AF_INET6)
-		sock_copy_v6(now, &HEAD(head, skc_v6_rcv_saddr));
+		SOCK_COPY_V6(now, head, skc_v6_rcv_saddr);
 	else
 		now[0] = HEAD(head, skc_rcv_saddr);
 	if (now[0] | now[1] | now[2] | now[3])
@@ -139,7 +144,8 @@ static __always_inline void sock_refresh(struct pl_lease *l, const struct sock_h
 /* Three bit fields that share a byte; TIME_WAIT sockets have them too. */
 static __always_inline __u8 sock_options(const struct sock_head *head)
 {
-	__u64 byte = *((__u8 *)head + __CORE_RELO((struct sock_common *)0, skc_reuse, BYTE_OFFSET));
+	__u32 at = __CORE_RELO((struct sock_common *)0, skc_reuse, BYTE_OFFSET);
+	__u64 byte = cfg_typed ? *((__u8 *)head->sk + at) : *((__u8 *)head->words + at);
 
 	/* skc_reuse has four bits, the others have one. */
 	return PL_S_KNOWN | (SOCK_OPTION(byte, skc_reuse) + 15) >> 4 << 1 | SOCK_OPTION(byte, skc_reuseport) << 2 |
@@ -155,7 +161,7 @@ static __always_inline void sock_fill_port(struct pl_lease *l, const struct sock
 	l->proto = proto;
 	l->family = HEAD(head, skc_family);
 	l->lport = port;
-	l->netns = BPF_CORE_READ(net, ns.inum);
+	l->netns = READ(net, ns.inum);
 	l->cookie = HEAD(head, skc_cookie.counter);
 	l->flags |= sock_in_range(net, port) * PL_F_IN_RANGE;
 	l->sock = sock_options(head);
@@ -172,17 +178,17 @@ static __always_inline void sock_fill(struct pl_lease *l, const struct sock_head
  * with SO_LINGER 0 resets before it sets sk_err, hence the look at the option;
  * connect(AF_UNSPEC) is the one way out that has neither an error nor a shutdown.
  */
-static __always_inline __u8 sock_reason(struct sock *sk, const struct sock_head *head)
+static __always_inline __u8 sock_reason(const struct sock_head *head)
 {
-	int err = BPF_CORE_READ(sk, sk_err);
+	int err = READ(head->sk, sk_err);
 	__u8 state = HEAD(head, skc_state);
-	__u8 shut = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_shutdown);
+	__u8 shut = READ_BITS(head->sk, sk_shutdown);
 
 	if (err == LINUX_ECONNRESET || err == LINUX_ECONNREFUSED || err == LINUX_ECONNABORTED || err == LINUX_EPIPE)
 		return PL_REASON_RESET;
 	if (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2) {
-		if ((BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_LINGER_BIT)) && shut)
-			return BPF_CORE_READ(sk, sk_lingertime) ? PL_REASON_CLOSE : PL_REASON_RESET;
+		if ((READ(head->sk, __sk_common.skc_flags) & (1UL << SOCK_LINGER_BIT)) && shut)
+			return READ(head->sk, sk_lingertime) ? PL_REASON_CLOSE : PL_REASON_RESET;
 		if (!shut)
 			return PL_REASON_DISCONNECT;
 	}

@@ -5,8 +5,8 @@
  * exits for what only the return value tells.
  *
  * The context of a cgroup program is, or begins with, the address of the
- * kernel's own struct: read through bpf_probe_read_kernel() it gives the same
- * struct sock as in the other tiers, and so the same key and the same handlers.
+ * kernel's own struct: as a number it gives the same struct sock as in the other
+ * tiers, and so the same key and the same handlers.
  */
 static __always_inline struct sock *c_sock(void *ctx)
 {
@@ -15,7 +15,7 @@ static __always_inline struct sock *c_sock(void *ctx)
 
 static __always_inline struct sock *c_addr_sock(void *ctx)
 {
-	return BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+	return BPF_CORE_READ((struct bpf_sock_addr_kern *)plain(ctx), sk);
 }
 
 /* As sock_port_proto(), from what the context tells without a look at the socket. */
@@ -98,7 +98,7 @@ int c_sockops(struct bpf_sock_ops *ctx)
 
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_TCP_LISTEN_CB)
 		return 1;
-	sk = BPF_CORE_READ((struct bpf_sock_ops_kern *)(void *)ctx, sk);
+	sk = BPF_CORE_READ((struct bpf_sock_ops_kern *)plain(ctx), sk);
 	if (sock_port_proto(sk) == IPPROTO_TCP)
 		lease_begin((__u64)sk, IPPROTO_TCP | (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB ? PL_KIND_CONNECT : PL_KIND_LISTEN) << 8,
 			    0, 0, 0);
@@ -129,17 +129,20 @@ struct {
 	__type(value, struct tw_birth);
 } tw_births SEC(".maps");
 
-static __always_inline void tw_key_fill(struct tw_birth_key *k, struct sock *sk, __be16 sport)
+static __always_inline void tw_key_fill(struct tw_birth_key *k, __u64 sk, __be16 sport)
 {
-	k->net = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	struct sock_head head;
+
+	sock_look(&head, (struct sock *)sk);
+	k->net = plain(HEAD(&head, skc_net.net));
 	k->lport = sport;
-	k->rport = BPF_CORE_READ(sk, __sk_common.skc_dport);
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
-		bpf_core_read(k->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_core_read(k->raddr, 16, &sk->__sk_common.skc_v6_daddr);
+	k->rport = HEAD(&head, skc_dport);
+	if (HEAD(&head, skc_family) == AF_INET6) {
+		SOCK_COPY_V6(k->laddr, &head, skc_v6_rcv_saddr);
+		SOCK_COPY_V6(k->raddr, &head, skc_v6_daddr);
 	} else {
-		k->laddr[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-		k->raddr[0] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		k->laddr[0] = HEAD(&head, skc_rcv_saddr);
+		k->raddr[0] = HEAD(&head, skc_daddr);
 	}
 }
 
@@ -152,7 +155,7 @@ __noinline int c_timewait(__u64 sk)
 	struct tw_birth_key key = {};
 	struct tw_birth *found, b;
 
-	tw_key_fill(&key, (struct sock *)sk, BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+	tw_key_fill(&key, sk, BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	found = bpf_map_lookup_elem(&tw_births, &key);
 	if (!found)
 		return 0;
@@ -261,7 +264,7 @@ int BPF_PROG(c_timer_start, struct timer_list *timer)
 		held->cancelled = 0;
 	else if (held)	/* the memory of one that was killed a moment ago, before the reader looked */
 		lease_end(b.tw, PL_REASON_TIME_WAIT, held->cancelled ? held->cancelled : b.ts);
-	tw_key_fill(&key, (struct sock *)tw, BPF_CORE_READ(tw, tw_sport));
+	tw_key_fill(&key, b.tw, BPF_CORE_READ(tw, tw_sport));
 	bpf_map_update_elem(&tw_births, &key, &b, BPF_ANY);
 	return 0;
 }
@@ -452,34 +455,31 @@ struct sys_exit {
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 /* The IPv4 or IPv6 socket behind an open file, or NULL. */
-static __always_inline struct sock *file_sock(struct file *file)
+static __always_inline struct sock *file_sock(__u64 at)
 {
-	__u16 mode = BPF_CORE_READ(file, f_inode, i_mode), family, type;
+	struct file *file = typed_file(at);
 	struct socket *sock;
 	struct sock *sk;
 
-	if ((mode & S_IFMT) != S_IFSOCK)
+	if ((READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return NULL;
-	sock = BPF_CORE_READ(file, private_data);
-	sk = sock ? BPF_CORE_READ(sock, sk) : NULL;
-	if (!sk)
-		return NULL;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	type = BPF_CORE_READ(sk, sk_type);
-	return sock_has_ports(family, type) ? sk : NULL;
+	sock = typed_socket((__u64)READ(file, private_data));
+	sk = READ(sock, sk);
+	return sk && sock_has_ports(READ(sk, __sk_common.skc_family), READ(sk, sk_type)) ? (struct sock *)plain(sk) : NULL;
 }
 
 /* The socket behind a descriptor of `current`, or NULL. */
 static __always_inline struct sock *fd_sock(__u32 fd)
 {
-	struct task_struct *t = (void *)bpf_get_current_task();
-	struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
-	struct file **slots, *file = NULL;
+	struct task_struct *t = typed_task(bpf_get_current_task());
+	struct fdtable *fdt = READ(t, files, fdt);
+	struct file **slots;
+	__u64 file = 0;
 
-	if (fd >= BPF_CORE_READ(fdt, max_fds))
+	if (fd >= READ(fdt, max_fds))
 		return NULL;
-	slots = BPF_CORE_READ(fdt, fd);
-	if (bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]) || !file)
+	slots = READ(fdt, fd);
+	if (bpf_probe_read_kernel(&file, sizeof(file), (void *)(plain(slots) + fd * sizeof(file))) || !file)
 		return NULL;
 	return file_sock(file);
 }
@@ -490,9 +490,9 @@ static __always_inline __u32 sys_exit_fd(void *ctx)
 	struct pt_regs *regs = compat_syscall_regs(ctx);
 
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(regs, di);
+	return READ(regs, di);
 #elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(regs, orig_x0);
+	return READ(regs, orig_x0);
 #endif
 }
 

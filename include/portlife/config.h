@@ -17,4 +17,7 @@
 #define PL_RING_MIN		(4u << 10)
 #define PL_RING_MAX		(1u << 30)
 
+/* An instruction that calls kernel function 0x504c, by the number that the kernel's BTF gives it; the loader puts that in. */
+#define PL_CAST_MARK		0x0000504c00002085
+
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <portlife/config.h>
+#include "kern/cast.h"
 #include "kern/host.h"
 #include "kern/mounts.h"
 #include "kern/source_priv.h"
@@ -104,6 +105,7 @@ static int target_handlers(void)
 /* The kernel's types, once a source; what is asked for does not depend on the tier. */
 static int load_types(struct source *s)
 {
+	struct types_ask *casts = s->targets + hooks_count;
 	const void *elf;
 	size_t size;
 
@@ -111,18 +113,35 @@ static int load_types(struct source *s)
 		return 0;
 	for (size_t i = 0; i < hooks_count; i++)
 		hook_target(&hooks[i], &s->targets[i]);
+	cast_ask(casts);
 	elf = portlife_bpf__elf_bytes(&size);
-	s->types_fd = types_open(elf, size, s->targets, hooks_count);
-	return s->types_fd < 0 ? s->types_fd : target_handlers();
+	s->types_fd = types_open(elf, size, s->targets, hooks_count + CAST_ASKS);
+	if (s->types_fd < 0)
+		return s->types_fd;
+	s->typed = cast_works(casts);
+	s->elf = cast_object(elf, size, s->typed ? casts[CAST_FUNC].id : 0);
+	return s->elf ? target_handlers() : -ENOMEM;
 }
 
+/* As portlife_bpf__open_opts(), from our copy of the object; NULL: errno says why. */
 static struct portlife_bpf *load_open(const struct source *s)
 {
+	struct portlife_bpf *skel = calloc(1, sizeof(*skel));
 	char path[40];
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = path);
+	int err;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->types_fd);
-	return portlife_bpf__open_opts(&opts);
+	err = skel ? portlife_bpf__create_skeleton(skel) : -ENOMEM;
+	if (!err) {
+		skel->skeleton->data = s->elf;
+		err = bpf_object__open_skeleton(skel->skeleton, &opts);
+	}
+	if (!err)
+		return skel;
+	portlife_bpf__destroy(skel);
+	errno = -err;
+	return NULL;
 }
 
 static int load_autoload(struct source *s, struct bpf_program *prog, size_t i)
@@ -242,6 +261,7 @@ static int load_maps(struct portlife_bpf *skel, enum tier tier)
 static int load_configure(struct source *s, enum tier tier)
 {
 	struct portlife_bpf *skel = s->skel;
+	const struct types_ask *casts = s->targets + hooks_count;
 	uint64_t ring = s->opts.ring_size ? s->opts.ring_size : PL_RING_DEFAULT;
 	uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
 	int err;
@@ -249,6 +269,12 @@ static int load_configure(struct source *s, enum tier tier)
 	while (size < ring)
 		size *= 2;
 	err = load_maps(skel, tier);
+	skel->rodata->cfg_typed = s->typed;
+	skel->rodata->cfg_type_sock = casts[CAST_SOCK].id;
+	skel->rodata->cfg_type_tcp_sock = casts[CAST_TCP_SOCK].id;
+	skel->rodata->cfg_type_task = casts[CAST_TASK].id;
+	skel->rodata->cfg_type_file = casts[CAST_FILE].id;
+	skel->rodata->cfg_type_socket = casts[CAST_SOCKET].id;
 	skel->rodata->cfg_scope_all = s->opts.scope_all;
 	skel->rodata->cfg_ring_half = size / 2;
 	if (!err)

@@ -420,6 +420,7 @@ void source_close(struct source *s)
 	ring_buffer__free(s->ring);
 	if (s->types_fd >= 0)
 		close(s->types_fd);
+	free(s->elf);
 	identity_free(s->identity);
 	lease_table_free(s->seen);
 	free(s->cancels);

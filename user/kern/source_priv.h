@@ -26,7 +26,9 @@ struct source {
 	struct portlife_bpf *skel;
 	struct ring_buffer *ring;
 	int types_fd;			/* the kernel's types that the programs need, -1: not looked for yet */
-	struct types_ask targets[SOURCE_MAX_HOOKS];	/* what each hook hangs on, where BTF tells; else the name is empty */
+	struct types_ask targets[SOURCE_MAX_HOOKS];	/* what each hook hangs on, where BTF tells; else the name is empty.  Behind them cast_ask()'s */
+	bool typed;			/* cast_works() */
+	void *elf;			/* cast_object() */
 	struct hook_status status[SOURCE_MAX_HOOKS];
 	struct bpf_link *links[SOURCE_MAX_HOOKS];
 	int cgroup_fd;			/* -1: none */
