@@ -35,8 +35,11 @@ static __always_inline void intent_read(struct intent *in, struct sockaddr *sa)
 static __always_inline void intent_put(const struct intent *in)
 {
 	__u64 who = bpf_get_current_pid_tgid();
+	struct intent *found = bpf_map_lookup_elem(&intents, &who);
 
-	if (bpf_map_update_elem(&intents, &who, in, BPF_ANY))
+	if (found)
+		*found = *in;
+	else if (bpf_map_update_elem(&intents, &who, in, BPF_ANY))
 		count(PL_STAT_INTENT);
 }
 
@@ -48,17 +51,17 @@ static __always_inline void intent_set(struct sock *sk, __u8 kind, struct sockad
 	intent_put(&in);
 }
 
-/* Takes the intent of `current` for `sk` out of the table; false: there is none. */
+/* Takes the intent of `current` for `sk`; false: there is none. */
 static __always_inline bool intent_take(struct sock *sk, struct intent *in)
 {
 	__u64 who = bpf_get_current_pid_tgid();
 	struct intent *found = bpf_map_lookup_elem(&intents, &who);
 
-	if (!found)
+	if (!found || found->sk != (__u64)sk)
 		return false;
-	__builtin_memcpy(in, found, sizeof(*in));
-	bpf_map_delete_elem(&intents, &who);
-	return in->sk == (__u64)sk;
+	*in = *found;
+	found->sk = 0;
+	return true;
 }
 
 __noinline int errno_ix(__u64 err)

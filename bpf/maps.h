@@ -31,9 +31,13 @@ struct {
 	__type(value, __u8);
 } shared SEC(".maps");
 
-/* What a thread that is inside bind() or connect() asked for. */
+/*
+ * What a thread that is inside bind() or connect() asked for.  Its entry stays for
+ * the next time, because writing over it costs a tenth of making and deleting one;
+ * the kernel drops those of threads that ask no more.
+ */
 struct intent {
-	__u64 sk;
+	__u64 sk;		/* 0: nothing */
 	__u32 addr[4];
 	__u16 port;
 	__u8 kind;		/* PL_KIND_BIND, PL_KIND_CONNECT */
@@ -42,9 +46,8 @@ struct intent {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, PL_INTENTS_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);	/* pid_tgid */
 	__type(value, struct intent);
 } intents SEC(".maps");

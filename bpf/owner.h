@@ -64,11 +64,17 @@ static __always_inline void owner_load(struct pl_lease *l, struct task_struct *t
 	l->cgroup = t->cgroups->dfl_cgrp->kn->id;
 }
 
-/* `task` is the same as a number. */
-static __always_inline void owner_name(struct pl_lease *l, __u64 task)
+static __always_inline void owner_name(struct pl_lease *l, struct task_struct *t)
 {
-	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), &((struct task_struct *)task)->comm);
-	path_tell_origin(task, l->tgid, l->proc_start, l->exe, l->cgroup);
+	__u64 *comm = (__u64 *)l->comm;
+
+	if (cfg_typed) {	/* the kernel keeps it padded with NUL */
+		comm[0] = *(__u64 *)&t->comm;
+		comm[1] = *((__u64 *)&t->comm + 1);
+	} else {
+		bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), &((struct task_struct *)plain(t))->comm);
+	}
+	path_tell_origin(plain(t), l->tgid, l->proc_start, l->exe, l->cgroup);
 }
 
 static __always_inline void owner_copy(struct pl_lease *to, const struct pl_lease *from)
@@ -122,7 +128,7 @@ static __always_inline void owner_fill_current(struct pl_lease *l, struct sock *
 		owner_load(l, t);
 	else
 		owner_probe(l, t, room);
-	owner_name(l, plain(t));
+	owner_name(l, t);
 	l->owner_src = PL_OWNER_PROCESS;
 	if (msk)
 		bpf_map_update_elem(&msks, &msk, l, BPF_ANY);

@@ -139,7 +139,7 @@ static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, str
 		l->flags |= PL_F_CHOSEN;
 	if (t) {
 		owner_load(l, t);
-		owner_name(l, plain(t));
+		owner_name(l, t);
 		l->owner_src = PL_OWNER_SNAPSHOT;
 	} else if (l->state != TCP_TIME_WAIT && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
 		l->owner_src = PL_OWNER_KERNEL;

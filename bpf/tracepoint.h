@@ -8,6 +8,20 @@
  * kernel's own struct: as a number it gives the same struct sock as in the other
  * tiers, and so the same key and the same handlers.
  */
+#if defined(__TARGET_ARCH_x86)
+#define NR_CONNECT 42
+#define NR_ACCEPT 43
+#define NR_BIND 49
+#define NR_ACCEPT4 288
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_BIND 200
+#define NR_ACCEPT 202
+#define NR_CONNECT 203
+#define NR_ACCEPT4 242
+#else
+#error "name the numbers of the system calls"
+#endif
+
 static __always_inline struct sock *c_sock(void *ctx)
 {
 	return (struct sock *)plain(ctx);	/* BPF_CGROUP_RUN_SK_PROG passes the socket itself */
@@ -60,8 +74,11 @@ static __always_inline int c_bind_got(struct bpf_sock *ctx)
 	struct intent in = {};
 	bool told = intent_take(sk, &in);
 
-	if (proto)
-		lease_alloc(sk, proto, told && !in.port ? PL_KIND_BIND0 : PL_KIND_BIND, true, NULL);
+	if (!proto)
+		return 1;
+	if (!told)
+		count(PL_STAT_INTENT);	/* dropped by the kernel, or asked for before we were there */
+	lease_alloc(sk, proto, told && !in.port ? PL_KIND_BIND0 : PL_KIND_BIND, true, NULL);
 	return 1;
 }
 
@@ -173,7 +190,6 @@ __noinline int c_timewait(__u64 sk)
 __noinline int c_connect_gave_up(__u64 sk)
 {
 	struct intent in = { .sk = sk, .kind = PL_KIND_CONNECT };
-	__u64 who = bpf_get_current_pid_tgid();
 	struct pl_lease to = {};
 	struct sock_head head;
 
@@ -183,8 +199,7 @@ __noinline int c_connect_gave_up(__u64 sk)
 	in.family = to.family;
 	in.port = to.rport;
 	__builtin_memcpy(in.addr, to.raddr, sizeof(in.addr));
-	if (bpf_map_update_elem(&intents, &who, &in, BPF_ANY))
-		count(PL_STAT_INTENT);
+	intent_put(&in);
 	return 0;
 }
 
@@ -265,7 +280,8 @@ int BPF_PROG(c_timer_start, struct timer_list *timer)
 	else if (held)	/* the memory of one that was killed a moment ago, before the reader looked */
 		lease_end(b.tw, PL_REASON_TIME_WAIT, held->cancelled ? held->cancelled : b.ts);
 	tw_key_fill(&key, b.tw, BPF_CORE_READ(tw, tw_sport));
-	bpf_map_update_elem(&tw_births, &key, &b, BPF_ANY);
+	if (bpf_map_update_elem(&tw_births, &key, &b, BPF_ANY))
+		count(PL_STAT_INTENT);
 	return 0;
 }
 
@@ -307,8 +323,9 @@ int BPF_PROG(c_timer_expire, struct timer_list *timer)
 /* ---- UDP ---- */
 
 /*
- * A UDP connect() that may autobind.  Resolved when the system call returns;
- * io_uring has no system call to return from, there the sweep resolves it.
+ * A UDP connect() that may autobind is an intent, resolved when the system call
+ * returns.  io_uring has no system call to return from: there, and where a program
+ * cannot ask which call it is in, it waits here and the sweep may resolve it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -327,13 +344,32 @@ __noinline int c_pend(__u64 key, __u64 what, __u64 to, __u64 to_high, __u64 cgro
 	l.rport = what >> ALLOC_PORT;
 	sock_unpack(l.raddr, to, to_high);
 	owner_fill_current(&l, (struct sock *)key, room);
-	bpf_map_update_elem(&pendings, &key, &l, BPF_ANY);
+	if (bpf_map_update_elem(&pendings, &key, &l, BPF_ANY))
+		count(PL_STAT_INTENT);
 	return 0;
+}
+
+/* May a cgroup program ask which system call `current` is in?  Nor have older kernels the stack for it. */
+static __always_inline bool c_knows_call(void)
+{
+	return cfg_typed && bpf_core_enum_value_exists(enum bpf_func_id___regs, BPF_FUNC_task_pt_regs___regs);
+}
+
+/* Is `current` in a connect() whose return will be seen? */
+static __always_inline bool c_in_connect(void)
+{
+	if (!c_knows_call())
+		return false;
+#if defined(__TARGET_ARCH_x86)
+	return ((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()))->orig_ax == NR_CONNECT;
+#elif defined(__TARGET_ARCH_arm64)
+	return ((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()))->syscallno == NR_CONNECT;
+#endif
 }
 
 static __always_inline int c_connect_begin(struct bpf_sock_addr *ctx, bool v6)
 {
-	struct intent in = {};
+	struct intent in = { .kind = PL_KIND_CONNECT };
 	struct sock *sk;
 
 	if (!sock_is_udp(ctx->protocol))
@@ -341,9 +377,13 @@ static __always_inline int c_connect_begin(struct bpf_sock_addr *ctx, bool v6)
 	sk = c_addr_sock(ctx);
 	if (sock_num(sk))
 		return 1;
+	in.sk = (__u64)sk;
 	c_addr_read(&in, ctx, v6);
-	c_pend((__u64)sk, ctx->protocol | (__u64)in.port << ALLOC_PORT, sock_pack(in.addr), sock_pack(in.addr + 2),
-	       bpf_get_current_cgroup_id());
+	if (c_in_connect())
+		intent_put(&in);
+	else
+		c_pend((__u64)sk, ctx->protocol | (__u64)in.port << ALLOC_PORT, sock_pack(in.addr), sock_pack(in.addr + 2),
+		       bpf_get_current_cgroup_id());
 	return 1;
 }
 
@@ -438,20 +478,6 @@ struct sys_exit {
 	long ret;
 };
 
-#if defined(__TARGET_ARCH_x86)
-#define NR_CONNECT 42
-#define NR_ACCEPT 43
-#define NR_BIND 49
-#define NR_ACCEPT4 288
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_BIND 200
-#define NR_ACCEPT 202
-#define NR_CONNECT 203
-#define NR_ACCEPT4 242
-#else
-#error "name the numbers of the system calls"
-#endif
-
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 /* The IPv4 or IPv6 socket behind an open file, or NULL. */
@@ -509,10 +535,16 @@ static __always_inline void c_connect_done(struct sock *sk, __u8 proto, long ret
 	struct intent in = {};
 
 	if (sock_is_udp(proto)) {
-		if (sock_num(sk) || ret)
+		if (c_knows_call() && intent_take(sk, &in)) {
+			if (sock_num(sk))
+				lease_alloc(sk, proto, PL_KIND_CONNECT, false, &in);
+			else if (ret == -LINUX_EAGAIN)
+				intent_failed(sk, proto, PL_KIND_CONNECT, LINUX_EAGAIN, &in);
+		} else if (sock_num(sk) || ret) {
 			c_pending_done((__u64)sk, ret);
-		else
+		} else {
 			lease_release(sk, PL_REASON_DISCONNECT);
+		}
 		/* UDP-Lite's connect runs no cgroup program. */
 		if (proto == IPPROTO_UDPLITE)
 			lease_alloc(sk, proto, PL_KIND_CONNECT, false, NULL);

@@ -8,7 +8,7 @@
 
 #define PL_HOLDERS_DEFAULT	(1u << 18)	/* live leases; memory is taken as they come */
 #define PL_SHARED_MAX		(1u << 16)	/* leases held by a bound socket and in TIME_WAIT at once */
-#define PL_INTENTS_MAX		(1u << 16)	/* threads inside bind() or connect() */
+#define PL_INTENTS_MAX		(1u << 14)	/* threads that ask for ports */
 #define PL_PROCS_MAX		(1u << 14)	/* executables and cgroups already told */
 #define PL_WALKS_MAX		(1u << 10)	/* threads that are just telling a path */
 #define PL_TOTALS_MAX		512		/* network namespaces that are counted apart */
