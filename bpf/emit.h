@@ -8,9 +8,10 @@
 #ifndef PORTLIFE_BPF_EMIT_H
 #define PORTLIFE_BPF_EMIT_H
 
-static __always_inline __u64 emit_flags(void)
+/* In a large ring every eighth record looks whether it is half full. */
+static __always_inline __u64 emit_flags(__u64 ts)
 {
-	if (reader_woken || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < cfg_ring_half)
+	if (ts & cfg_wake_mask || reader_woken || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < cfg_ring_half)
 		return BPF_RB_NO_WAKEUP;
 	reader_woken = 1;
 	return BPF_RB_FORCE_WAKEUP;
@@ -24,7 +25,7 @@ static __always_inline void emit_filled(struct pl_rec *r, __u8 kind, __u64 ts, _
 	r->hdr.kind = kind;
 	r->hdr.reason = reason;
 	r->hdr.err = err;
-	bpf_ringbuf_submit(r, emit_flags());
+	bpf_ringbuf_submit(r, emit_flags(ts));
 }
 
 static __always_inline void emit(const struct pl_lease *l, __u8 kind, __u64 ts, __u8 reason, int err)

@@ -123,6 +123,7 @@ const struct pl_flood no_flood = {};
 
 const volatile bool cfg_scope_all = false;
 const volatile __u64 cfg_ring_half = PL_RING_DEFAULT / 2;
+const volatile __u64 cfg_wake_mask = 0;
 
 /* Whether the verifier casts a number to a pointer, and the numbers of the types: see typed(). */
 const volatile bool cfg_typed = false;

@@ -146,7 +146,7 @@ __noinline int path_send(void)
 	w->rec.hdr.ts = bpf_ktime_get_boot_ns();
 	w->rec.hdr.size = sizeof(w->rec);
 	w->rec.hdr.kind = PL_REC_PATH;
-	return !bpf_ringbuf_output(&events, &w->rec, sizeof(w->rec), emit_flags());
+	return !bpf_ringbuf_output(&events, &w->rec, sizeof(w->rec), emit_flags(0));
 }
 
 /* Ends the walk; `sent`: the reader was told. */

@@ -277,6 +277,7 @@ static int load_configure(struct source *s, enum tier tier)
 	skel->rodata->cfg_type_socket = casts[CAST_SOCKET].id;
 	skel->rodata->cfg_scope_all = s->opts.scope_all;
 	skel->rodata->cfg_ring_half = size / 2;
+	skel->rodata->cfg_wake_mask = size >= 1 << 20 ? 7 : 0;
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.events, size);
 	if (!err && s->opts.table_size)
