@@ -25,7 +25,7 @@
 #define WAIT_IDLE_MS 40
 #define LOOK_EVERY (250 * MS)		/* for losses and the wall clock */
 #define SWEEP_EVERY (2000 * MS)		/* tier c, where it finds what no hook sees */
-#define SWEEP_SELDOM (30000 * MS)	/* elsewhere, where it should find nothing */
+#define SWEEP_SELDOM (10000 * MS)	/* elsewhere: kprobes that an interrupt made the kernel pass over are counted nowhere */
 #define REFILL_EVERY (5000 * MS)	/* snapshots after the table was full, a hook was passed over or detached */
 
 struct recorder {
@@ -299,8 +299,10 @@ int recorder_drain(struct recorder *r)
 
 int recorder_finish(struct recorder *r)
 {
-	int err;
+	int err = source_sweep(r->source);
 
+	if (err)
+		return err;
 	source_freeze(r->source);
 	err = source_drain(r->source);
 	return err < 0 ? err : recorder_look(r, clock_boot_ns());

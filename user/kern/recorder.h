@@ -62,7 +62,7 @@ int recorder_wait(struct recorder *r, int fd, int64_t deadline);
 int recorder_drain(struct recorder *r);
 
 /*
- * The last drain: everything the kernel has told until now.  What happens later
+ * The last sweep and drain: everything the kernel has told until now.  What happens later
  * is neither told nor counted (source_freeze), so that totals, stream and table
  * agree.
  */
