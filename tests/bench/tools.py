@@ -8,6 +8,8 @@ import subprocess
 import time
 
 PORTLIFE = "portlife"
+# The second has a ring so small that it loses most: the load must not be slower for it.
+TRACES = {"trace-jsonl": [], "trace-lossy": ["--ring-size", "4K"]}
 PEERS = {
     "tcplife": (["stdbuf", "-oL", "tcplife"], "tcp"),
     "tcpstates": (["stdbuf", "-oL", "tcpstates"], "tcp"),
@@ -94,8 +96,8 @@ def start(name, portlife, scratch, tier):
     tiers = ["--tier", tier] if tier else []
     if name == "trace-null":
         return Tool(name, [portlife, "trace", "-o", "jsonl", *tiers], out, b"recording", err=err, ready_in_err=True)
-    if name == "trace-jsonl":
-        return Tool(name, [portlife, "trace", "-o", "jsonl", *tiers], out, b'"event":"port.alloc"', where=out, err=err)
+    if name in TRACES:
+        return Tool(name, [portlife, "trace", "-o", "jsonl", *TRACES[name], *tiers], out, b'"event":"port.alloc"', where=out, err=err)
     if name == "record":
         state = os.path.join(scratch, "state")
         shutil.rmtree(state, ignore_errors=True)
@@ -124,7 +126,7 @@ def events_seen(name, out, start, netns):
         return None, None
     with open(out, "rb") as f:
         f.seek(start)
-        if name == "trace-jsonl":
+        if name in TRACES:
             mark = b'"netns":"%s"' % netns.encode()
             for line in f:
                 if b'"event":"port.alloc"' in line and mark in line:

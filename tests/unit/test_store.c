@@ -881,9 +881,14 @@ static void test_clock_set_back(void **state)
 	assert_int_equal(store_lease(st, &ev), 0);
 	ev = lease_of((1002ULL * SEC) << 10, 4000, 2208988800LL * SEC, 2208988801LL * SEC);
 	assert_int_equal(store_lease(st, &ev), 0);
+	/* Its beginning is not known, and no bound for it is before its end. */
+	ev = lease_of((1003ULL * SEC) << 10, 4002, 0, 7 * SEC);
+	assert_int_equal(store_lease(st, &ev), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(store_rotate(st), 0);
 		assert_int_equal(store_settle(st, WAIT_MS), 0);
+		ask(4002, 0, INT64_MAX - 1, &f, NULL);
+		assert_true(f.count == 1 && f.ev[0].end == 7 * SEC && f.ev[0].start <= f.ev[0].end);
 		ask(4000, 0, INT64_MAX - 1, &f, NULL);
 		assert_int_equal(f.count, 3);
 		for (unsigned int k = 0; k < 3; k++)
