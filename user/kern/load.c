@@ -26,8 +26,9 @@
 #define KALLSYMS_PIECE (128 * 1024)
 #define TOLD_LOOK 1024	/* names that a look tells once; more are told again */
 
-/* libbpf reports through a process-wide callback: the name of the program that failed to load. */
+/* libbpf reports through a process-wide callback: the name of the first program that failed to load. */
 static char load_failed[64];
+static pthread_mutex_t load_failed_lock = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((format(printf, 2, 0)))
 static int load_print(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -41,8 +42,10 @@ static int load_print(enum libbpf_print_level level, const char *fmt, va_list ap
 	}
 	vsnprintf(line, sizeof(line), fmt, ap);
 	if (level == LIBBPF_WARN && (at = strstr(line, "prog '")) && strstr(line, "failed to load")) {
-		snprintf(load_failed, sizeof(load_failed), "%s", at + 6);
-		load_failed[strcspn(load_failed, "'")] = '\0';
+		pthread_mutex_lock(&load_failed_lock);
+		if (!load_failed[0])
+			snprintf(load_failed, sizeof(load_failed), "%.*s", (int)strcspn(at + 6, "'"), at + 6);
+		pthread_mutex_unlock(&load_failed_lock);
 	}
 	return 0;
 }
@@ -123,12 +126,13 @@ static int load_types(struct source *s)
 	return s->elf ? target_handlers() : -ENOMEM;
 }
 
-/* As portlife_bpf__open_opts(), from our copy of the object; NULL: errno says why. */
-static struct portlife_bpf *load_open(const struct source *s)
+/* As portlife_bpf__open_opts(), from our copy of the object and without its programs; NULL: errno says why. */
+struct portlife_bpf *load_open(const struct source *s)
 {
 	struct portlife_bpf *skel = calloc(1, sizeof(*skel));
 	char path[40];
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = path);
+	struct bpf_program *prog;
 	int err;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->types_fd);
@@ -137,23 +141,22 @@ static struct portlife_bpf *load_open(const struct source *s)
 		skel->skeleton->data = s->elf;
 		err = bpf_object__open_skeleton(skel->skeleton, &opts);
 	}
-	if (!err)
-		return skel;
-	portlife_bpf__destroy(skel);
-	errno = -err;
-	return NULL;
+	if (err) {
+		portlife_bpf__destroy(skel);
+		errno = -err;
+		return NULL;
+	}
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(prog, false);
+	return skel;
 }
 
-static int load_autoload(struct source *s, struct bpf_program *prog, size_t i)
+int load_autoload(const struct source *s, struct portlife_bpf *skel, size_t hook)
 {
+	struct bpf_program *prog = bpf_object__find_program_by_name(skel->obj, hooks[hook].prog);
 	int err = bpf_program__set_autoload(prog, true);
 
-	return !err && s->targets[i].id ? bpf_program__set_attach_target(prog, (int)s->targets[i].id, NULL) : err;
-}
-
-static struct bpf_program *hook_prog(struct source *s, size_t i)
-{
-	return bpf_object__find_program_by_name(s->skel->obj, hooks[i].prog);
+	return !err && s->targets[hook].id ? bpf_program__set_attach_target(prog, (int)s->targets[hook].id, NULL) : err;
 }
 
 /* The address in the last line of `text` that names tw_timer_handler, or 0. */
@@ -258,9 +261,8 @@ static int load_maps(struct portlife_bpf *skel, enum tier tier)
 	return !err && tier == TIER_NONE ? bpf_map__set_max_entries(skel->maps.totals, 1) : err;
 }
 
-static int load_configure(struct source *s, enum tier tier)
+int load_configure(const struct source *s, struct portlife_bpf *skel, enum tier tier)
 {
-	struct portlife_bpf *skel = s->skel;
 	const struct types_ask *casts = s->targets + hooks_count;
 	uint64_t ring = s->opts.ring_size ? s->opts.ring_size : PL_RING_DEFAULT;
 	uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -285,7 +287,7 @@ static int load_configure(struct source *s, enum tier tier)
 	return err;
 }
 
-static int load_find(const char *prog)
+int load_find(const char *prog)
 {
 	for (size_t i = 0; i < hooks_count; i++)
 		if (!strcmp(hooks[i].prog, prog))
@@ -293,27 +295,19 @@ static int load_find(const char *prog)
 	return -1;
 }
 
-/* `drop`: programs that the verifier refused, by the first hook of each. */
-static int load_choose(struct source *s, enum tier tier, const bool *drop)
+/* `drop`: programs that the verifier refused, by the first hook of each; `wanted`: hooks whose programs to load. */
+static void load_choose(struct source *s, enum tier tier, const bool *drop, bool *wanted)
 {
-	int err = 0;
+	for (size_t i = 0; i < hooks_count; i++) {
+		bool dropped = drop[load_find(hooks[i].prog)];
 
-	for (size_t i = 0; i < hooks_count; i++)
-		bpf_program__set_autoload(hook_prog(s, i), false);
-	for (size_t i = 0; !err && i < hooks_count; i++) {
-		bool want = hook_of_tier(&hooks[i], tier), dropped = drop[load_find(hooks[i].prog)];
-
-		s->status[i].state = HOOK_UNUSED;
-		s->status[i].err = 0;
-		if (want && (dropped || !hook_exists(s, i))) {
-			s->status[i].state = HOOK_MISSING;
-			s->status[i].err = dropped ? -EINVAL : 0;
-			want = false;
-		}
-		if (want)
-			err = load_autoload(s, hook_prog(s, i), i);
+		wanted[i] = hook_of_tier(&hooks[i], tier);
+		s->status[i] = (struct hook_status){ .state = HOOK_UNUSED };
+		if (!wanted[i] || (!dropped && hook_exists(s, i)))
+			continue;
+		s->status[i] = (struct hook_status){ .state = HOOK_MISSING, .err = dropped ? -EINVAL : 0 };
+		wanted[i] = false;
 	}
-	return err;
 }
 
 /*
@@ -359,26 +353,20 @@ static int load_trial(const struct source *s, enum tier tier)
 /* Opens and loads; a program that the verifier refuses is left out, and said so in its status. */
 static int load_object(struct source *s, enum tier tier)
 {
-	bool drop[SOURCE_MAX_HOOKS] = { false };
+	bool drop[SOURCE_MAX_HOOKS] = { false }, wanted[SOURCE_MAX_HOOKS];
 	int err = load_types(s), at;
 
 	if (!err)
 		err = load_trial(s, tier);
 	while (!err) {
 		load_failed[0] = '\0';
-		s->skel = load_open(s);
-		err = s->skel ? load_configure(s, tier) : -errno;
-		if (!err)
-			err = load_choose(s, tier, drop);
-		if (err)
-			break;
-		err = portlife_bpf__load(s->skel);
+		load_choose(s, tier, drop, wanted);
+		err = parts_load(s, tier, wanted);
 		at = !err || err == -EPERM ? -1 : load_find(load_failed);
 		if (at < 0 || drop[at])
 			break;
 		drop[at] = true;
-		portlife_bpf__destroy(s->skel);
-		s->skel = NULL;
+		source_unload(s);
 		err = 0;
 	}
 	return err;
@@ -437,7 +425,7 @@ static struct bpf_link *attach_syscall(struct bpf_program *prog, const char *tar
 
 static int attach_hook(struct source *s, size_t i, int tracefs)
 {
-	struct bpf_program *prog = hook_prog(s, i);
+	struct bpf_program *prog = source_prog(s, hooks[i].prog);
 	struct bpf_link *link;
 
 	errno = 0;
@@ -585,11 +573,9 @@ static int look_choose(struct source *s)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < hooks_count; i++)
-		bpf_program__set_autoload(hook_prog(s, i), false);
 	for (size_t i = 0; !err && i < hooks_count; i++)
 		if (hooks[i].how == HOOK_ITER && hooks[i].tier == TIER_NONE && strcmp(hooks[i].prog, "i_check"))
-			err = load_autoload(s, hook_prog(s, i), i);
+			err = load_autoload(s, s->skel, i);
 	return err;
 }
 
@@ -602,7 +588,7 @@ int source_load_look(struct source *s, uint16_t lo, uint16_t hi)
 	err = load_types(s);
 	if (!err) {
 		s->skel = load_open(s);
-		err = s->skel ? load_configure(s, TIER_NONE) : -errno;
+		err = s->skel ? load_configure(s, s->skel, TIER_NONE) : -errno;
 	}
 	if (!err) {
 		s->skel->rodata->cfg_port_lo = lo;
@@ -628,6 +614,7 @@ void source_unload(struct source *s)
 	if (s->cgroup_fd >= 0)
 		close(s->cgroup_fd);
 	s->cgroup_fd = -1;
+	parts_unload(s);
 	portlife_bpf__destroy(s->skel);
 	s->skel = NULL;
 	s->tier = TIER_NONE;

@@ -204,14 +204,14 @@ static int snapshot_tables(struct source *s, uint32_t netns)
 	int err = 0;
 
 	if (t.tcp || t.unknown)
-		err = source_iterate(s, s->skel->progs.i_tcp, -1, snapshot_chunk);
+		err = source_iterate(s, source_prog(s, "i_tcp"), -1, snapshot_chunk);
 	if (err || !(t.udp || t.unknown))
 		return err;
 	if (!s->snapshot_all && udp_on_record(s, netns)) {
 		s->snapshot_passed = true;
 		return 0;
 	}
-	return source_iterate(s, s->skel->progs.i_udp, -1, snapshot_chunk);
+	return source_iterate(s, source_prog(s, "i_udp"), -1, snapshot_chunk);
 }
 
 /* A namespace that vanished is passed over, one that we may not enter noted; its sockets with files are known already. */
@@ -313,7 +313,7 @@ int source_snapshot(struct source *s)
 
 	s->fn_err = 0;
 	s->snapshot_all = s->snapshot_passed = false;
-	err = source_iterate(s, s->skel->progs.i_task_file, -1, snapshot_chunk);
+	err = source_iterate(s, source_prog(s, "i_task_file"), -1, snapshot_chunk);
 	if (!err)
 		err = snapshot_stale(s, &stale);
 	if (!err)

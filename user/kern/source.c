@@ -473,7 +473,7 @@ void source_freeze(struct source *s)
 
 int source_check(struct source *s)
 {
-	return source_iterate(s, s->skel->progs.i_check, bpf_map__fd(s->skel->maps.holders), NULL);
+	return source_iterate(s, source_prog(s, "i_check"), bpf_map__fd(s->skel->maps.holders), NULL);
 }
 
 int source_sweep(struct source *s)
@@ -482,7 +482,7 @@ int source_sweep(struct source *s)
 
 	if (s->tier != TIER_C)
 		return source_check(s);
-	err = source_iterate(s, s->skel->progs.i_pending, bpf_map__fd(s->skel->maps.pendings), NULL);
+	err = source_iterate(s, source_prog(s, "i_pending"), bpf_map__fd(s->skel->maps.pendings), NULL);
 	return err ? err : source_check(s);
 }
 
@@ -510,7 +510,7 @@ int source_missed(struct source *s, uint64_t *missed)
 	for (size_t i = 0; i < hooks_count; i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
-		struct bpf_program *prog = bpf_object__find_program_by_name(s->skel->obj, hooks[i].prog);
+		struct bpf_program *prog = source_prog(s, hooks[i].prog);
 
 		/* One that serves several hooks is counted once. */
 		if (!s->links[i] || (i && s->links[i - 1] && !strcmp(hooks[i - 1].prog, hooks[i].prog)))

@@ -13,6 +13,7 @@
 
 #define SOURCE_MAX_HOOKS 96
 #define SOURCE_MAX_CANCELS 65536
+#define SOURCE_PARTS 2
 
 /* A TIME_WAIT timer that was stopped: ended, unless it was started again. */
 struct cancel {
@@ -23,7 +24,8 @@ struct cancel {
 struct source {
 	struct source_opts opts;
 	enum tier tier;
-	struct portlife_bpf *skel;
+	struct portlife_bpf *skel;	/* the tables; of a look the programs, too */
+	struct portlife_bpf *parts[SOURCE_PARTS];	/* the programs, NULL: of a look */
 	struct ring_buffer *ring;
 	int types_fd;			/* the kernel's types that the programs need, -1: not looked for yet */
 	struct types_ask targets[SOURCE_MAX_HOOKS];	/* what each hook hangs on, where BTF tells; else the name is empty.  Behind them cast_ask()'s */
@@ -77,6 +79,19 @@ int source_load(struct source *s, enum tier tier);
 void source_unload(struct source *s);
 /* Attaches one cgroup hook again; its link is NULL.  0 or a negative errno. */
 int source_attach_hook(struct source *s, size_t i);
+/* Its pieces: opens the object without any program, ... */
+struct portlife_bpf *load_open(const struct source *s);
+/* ... says how large its tables are, ... */
+int load_configure(const struct source *s, struct portlife_bpf *skel, enum tier tier);
+/* ... and wants the program of a hook. */
+int load_autoload(const struct source *s, struct portlife_bpf *skel, size_t hook);
+/* The first hook of a program, or -1. */
+int load_find(const char *prog);
+/* parts.c: makes the tables and loads the programs of these hooks; NULL-safe undoing of that. */
+int parts_load(struct source *s, enum tier tier, const bool *wanted);
+void parts_unload(struct source *s);
+/* The program of that name, from where it was loaded. */
+struct bpf_program *source_prog(const struct source *s, const char *name);
 /* The iterators alone, for ports lo..hi. */
 int source_load_look(struct source *s, uint16_t lo, uint16_t hi);
 
