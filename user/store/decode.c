@@ -3,7 +3,7 @@
  * From the rows of a history file back to events; see file.h.
  *
  * Names and addresses are read as text, and what cannot be read is unknown.
- * Few processes and peers are kept at hand, the shapes all.
+ * Some processes and peers are kept at hand, the shapes all.
  */
 #include "store/file_priv.h"
 
@@ -120,12 +120,21 @@ static void read_owner(sqlite3_stmt *stmt, struct file_owner *o)
 
 static const struct file_owner *get_owner(struct hfile *f, uint32_t id, int *err)
 {
-	struct file_owner *o = &f->owners[id % FILE_OWNERS];
+	struct file_owner *o;
 	sqlite3_stmt *stmt;
 
 	*err = 0;
-	if (!id || o->id == id)
-		return id ? o : NULL;
+	if (!id)
+		return NULL;
+	if (!f->owners)
+		f->owners = calloc(FILE_OWNERS, sizeof(*f->owners));
+	if (!f->owners) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	o = &f->owners[id % FILE_OWNERS];
+	if (o->id == id)
+		return o;
 	stmt = file_stmt(f, FQ_OWNER, err);
 	if (!stmt)
 		return NULL;
@@ -143,12 +152,21 @@ static const struct file_owner *get_owner(struct hfile *f, uint32_t id, int *err
 
 static const struct file_peer *get_peer(struct hfile *f, uint32_t id, uint8_t family, int *err)
 {
-	struct file_peer *p = &f->peers[id % FILE_PEERS];
+	struct file_peer *p;
 	sqlite3_stmt *stmt;
 
 	*err = 0;
-	if (!id || p->id == id)
-		return id ? p : NULL;
+	if (!id)
+		return NULL;
+	if (!f->peers)
+		f->peers = calloc(FILE_PEERS, sizeof(*f->peers));
+	if (!f->peers) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	p = &f->peers[id % FILE_PEERS];
+	if (p->id == id)
+		return p;
 	stmt = file_stmt(f, FQ_PEER, err);
 	if (!stmt)
 		return NULL;

@@ -160,8 +160,11 @@ void file_close(struct hfile *f)
 		return;
 	for (int i = 0; i < FILE_QUERIES; i++)
 		sqlite3_finalize(f->stmts[i]);
-	for (int i = 0; i < FILE_OWNERS; i++)
-		file_owner_clear(&f->owners[i]);
+	for (int i = 0; f->owners && i < FILE_OWNERS; i++)
+		if (f->owners[i].id)
+			file_owner_clear(&f->owners[i]);
+	free(f->owners);
+	free(f->peers);
 	free(f->shapes);
 	db_close(f->db);
 	free(f);

@@ -24,8 +24,9 @@ struct file_peer {
 	uint16_t rport;
 };
 
-#define FILE_OWNERS 64
-#define FILE_PEERS 64
+/* At hand, by number: rows come sorted by port, so that each may be of another process and peer than the last. */
+#define FILE_OWNERS 512
+#define FILE_PEERS 4096
 
 struct hfile {
 	sqlite3 *db;
@@ -36,8 +37,8 @@ struct hfile {
 	sqlite3_stmt *stmts[FILE_QUERIES];
 	struct file_shape *shapes;	/* by id, from 1 */
 	uint32_t n_shapes;
-	struct file_owner owners[FILE_OWNERS];
-	struct file_peer peers[FILE_PEERS];
+	struct file_owner *owners;	/* FILE_OWNERS; NULL: none asked for so far */
+	struct file_peer *peers;	/* FILE_PEERS, as owners */
 };
 
 /* Prepared once a file; NULL with an error in *err.  Reset by the caller. */
