@@ -92,7 +92,7 @@ $(B)/tests/integration/make_history: tests/integration/make_history.c $(B)/libpo
 
 $(B)/tests/integration/%: tests/integration/%.c $(B)/libportlife.a
 	@mkdir -p $(@D)
-	$(call say,CCLD,$@)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $< $(B)/libportlife.a -luring -lpthread $(LIBS)
+	$(call say,CCLD,$@)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $< $(B)/libportlife.a -luring -lcmocka -lpthread $(LIBS)
 
 $(B)/tests/bench/load: tests/bench/load.c $(B)/flags
 	@mkdir -p $(@D)

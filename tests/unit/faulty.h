@@ -5,8 +5,9 @@
  * A program that includes this has malloc(), openat(), pwrite(), sqlite3_step() and so on of its own, which do what they always
  * do and remember from where they were called: a place is the stack of calls within the program.  A scenario is run once to
  * learn its places, then once for each place and manner (fail the first time, fail always), and after each run what must hold is
- * looked at.  So an error path is run if there is any call whose failure leads to it.  With FAULTY_SQLITE defined SQLite's calls
- * fail, too.  FAULTY_ALL=1 in the environment runs each place in both manners, else every fourth
+ * looked at, and that nothing is left: no memory of the program, no descriptor.  So an error path is run if there is any call
+ * whose failure leads to it.  With FAULTY_SQLITE defined SQLite's calls fail, too; with FAULTY_KERNEL each command of bpf(2) and
+ * what else the recorder asks of the kernel.  FAULTY_ALL=1 in the environment runs each place in both manners, else every fourth
  * place in one of them.
  */
 #ifndef TESTS_UNIT_FAULTY_H
@@ -31,10 +32,17 @@
 #include <dirent.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef FAULTY_KERNEL
+#include <linux/bpf.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#endif
 
 #define FAULTY_PLACES 4096
 #define FAULTY_DEPTH 24
 #define FAULTY_STACK 6
+#define FAULTY_BLOCKS (1u << 20)	/* of memory, held by the program at once */
 
 enum faulty_manner { FAULTY_OFF, FAULTY_LEARN, FAULTY_FIRST, FAULTY_ALWAYS };
 
@@ -51,16 +59,67 @@ static struct {
 	unsigned int n_places, fired;
 	uint64_t victim;	/* key of the place that fails */
 	const char *victim_call;
-	int code;		/* of SQLite */
+	int code;		/* of SQLite, or errno of the kernel */
 	void *below;		/* who runs the scenario is not part of a place */
 } faulty = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static __thread bool faulty_inside;
+static struct {
+	pthread_mutex_t lock;
+	void *held[FAULTY_BLOCKS];	/* by address */
+	long n;
+} faulty_blocks = { .lock = PTHREAD_MUTEX_INITIALIZER };
 #ifdef FAULTY_SQLITE
 static __thread int faulty_sql;		/* the code that was injected, until SQLite is called again */
 #endif
 
 extern char __executable_start, etext;
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+extern void __libc_free(void *);
+
+static inline size_t faulty_slot(const void *p)
+{
+	size_t at = ((uintptr_t)p >> 4) * 0x9e3779b97f4a7c15ULL >> 44;
+
+	while (faulty_blocks.held[at] && faulty_blocks.held[at] != p)
+		at = (at + 1) % FAULTY_BLOCKS;
+	return at;
+}
+
+/* What the program itself asked for: it must give it back. */
+static inline void *faulty_took(void *p)
+{
+	if (!p)
+		return NULL;
+	pthread_mutex_lock(&faulty_blocks.lock);
+	if (faulty_blocks.n < FAULTY_BLOCKS / 2) {
+		faulty_blocks.held[faulty_slot(p)] = p;
+		faulty_blocks.n++;
+	}
+	pthread_mutex_unlock(&faulty_blocks.lock);
+	return p;
+}
+
+/* Closes the gap: what was pushed on by this one moves up. */
+static inline void faulty_gave(void *p)
+{
+	size_t at, next;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&faulty_blocks.lock);
+	at = faulty_slot(p);
+	if (faulty_blocks.held[at]) {
+		faulty_blocks.held[at] = NULL;
+		faulty_blocks.n--;
+		for (next = (at + 1) % FAULTY_BLOCKS; faulty_blocks.held[next]; next = (next + 1) % FAULTY_BLOCKS) {
+			void *other = faulty_blocks.held[next];
+
+			faulty_blocks.held[next] = NULL;
+			faulty_blocks.held[faulty_slot(other)] = other;
+		}
+	}
+	pthread_mutex_unlock(&faulty_blocks.lock);
+}
 
 /* The calls within the program that lead here, and what is called. */
 static inline uint64_t faulty_key(const char *call, uint32_t offsets[FAULTY_STACK])
@@ -137,10 +196,12 @@ static __attribute__((noinline)) bool faulty_here(const char *call)
 
 /* What the program itself calls: how SQLite takes a failure within it is tested by those who make it. */
 #define FAULTY_OURS ((char *)__builtin_return_address(0) >= &__executable_start && (char *)__builtin_return_address(0) < &etext)
-#define FAULTY_MEMORY(name) \
+#define FAULTY_MEMORY(name, p) \
 	if (FAULTY_OURS) { \
 		FAULTY_FAIL(name, ENOMEM, NULL) \
-	}
+		return faulty_took(p); \
+	} \
+	return p;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -153,20 +214,35 @@ char *strdup(const char *text)
 
 void *malloc(size_t n)
 {
-	FAULTY_MEMORY(malloc)
-	return __libc_malloc(n);
+	FAULTY_MEMORY(malloc, __libc_malloc(n))
 }
 
 void *calloc(size_t n, size_t size)
 {
-	FAULTY_MEMORY(calloc)
-	return __libc_calloc(n, size);
+	FAULTY_MEMORY(calloc, __libc_calloc(n, size))
 }
 
 void *realloc(void *p, size_t n)
 {
-	FAULTY_MEMORY(realloc)
-	return __libc_realloc(p, n);
+	static const char called[] = "realloc";
+	void *grown;
+
+	if (FAULTY_OURS && faulty_here(called)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	grown = __libc_realloc(p, n);
+	if (grown && FAULTY_OURS) {
+		faulty_gave(p);
+		faulty_took(grown);
+	}
+	return grown;
+}
+
+void free(void *p)
+{
+	faulty_gave(p);
+	__libc_free(p);
 }
 
 #define FAULTY_CALL(ret, name, err, value, params, args, ...) \
@@ -203,9 +279,72 @@ FAULTY_CALL(int, fchmod, EPERM, -1, (int fd, mode_t mode), (fd, mode), int, mode
 FAULTY_CALL(int, mkdir, EACCES, -1, (const char *path, mode_t mode), (path, mode), const char *, mode_t)
 FAULTY_CALL(int, unlinkat, EROFS, -1, (int fd, const char *path, int flags), (fd, path, flags), int, const char *, int)
 FAULTY_CALL(int, renameat, EIO, -1, (int a, const char *f, int b, const char *t), (a, f, b, t), int, const char *, int, const char *)
+FAULTY_CALL(ssize_t, readlink, EACCES, -1, (const char *path, char *to, size_t n), (path, to, n), const char *, char *, size_t)
 FAULTY_CALL(DIR *, fdopendir, ENOMEM, NULL, (int fd), (fd), int)
 FAULTY_CALL(int, pthread_create, EAGAIN, EAGAIN, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg), (t, a, f, arg),
 	    pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)
+
+#ifdef FAULTY_KERNEL
+/* The commands that the recorder uses fail each by itself. */
+static inline const char *faulty_bpf(long cmd)
+{
+	static const char *const names[] = {
+		[BPF_MAP_CREATE] = "BPF_MAP_CREATE", [BPF_MAP_LOOKUP_ELEM] = "BPF_MAP_LOOKUP_ELEM",
+		[BPF_MAP_UPDATE_ELEM] = "BPF_MAP_UPDATE_ELEM", [BPF_MAP_DELETE_ELEM] = "BPF_MAP_DELETE_ELEM",
+		[BPF_MAP_GET_NEXT_KEY] = "BPF_MAP_GET_NEXT_KEY", [BPF_PROG_LOAD] = "BPF_PROG_LOAD",
+		[BPF_PROG_TEST_RUN] = "BPF_PROG_TEST_RUN", [BPF_OBJ_GET_INFO_BY_FD] = "BPF_OBJ_GET_INFO_BY_FD",
+		[BPF_RAW_TRACEPOINT_OPEN] = "BPF_RAW_TRACEPOINT_OPEN", [BPF_BTF_LOAD] = "BPF_BTF_LOAD",
+		[BPF_MAP_LOOKUP_AND_DELETE_ELEM] = "BPF_MAP_LOOKUP_AND_DELETE_ELEM", [BPF_MAP_FREEZE] = "BPF_MAP_FREEZE",
+		[BPF_MAP_LOOKUP_BATCH] = "BPF_MAP_LOOKUP_BATCH", [BPF_LINK_CREATE] = "BPF_LINK_CREATE",
+		[BPF_ITER_CREATE] = "BPF_ITER_CREATE", [BPF_LINK_DETACH] = "BPF_LINK_DETACH",
+	};
+
+	return cmd >= 0 && cmd < (long)(sizeof(names) / sizeof(*names)) ? names[cmd] : NULL;
+}
+
+/* May change what the kernel answered to a command of bpf(2). */
+static void (*faulty_answer)(long cmd, union bpf_attr *attr);
+
+long syscall(long nr, ...)
+{
+	static long (*real)(long, ...);
+	const char *called;
+	long a[6], ret;
+	va_list ap;
+
+	if (!real)
+		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	called = nr == SYS_bpf ? faulty_bpf(a[0]) : nr == SYS_perf_event_open ? "perf_event_open" : nr == SYS_membarrier ? "membarrier" : NULL;
+	if (called && faulty_here(called)) {
+		errno = faulty.code;
+		return -1;
+	}
+	ret = real(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (!ret && nr == SYS_bpf && faulty_answer)
+		faulty_answer(a[0], (union bpf_attr *)a[1]);
+	return ret;
+}
+FAULTY_CALL(int, epoll_create1, EMFILE, -1, (int flags), (flags), int)
+FAULTY_CALL(int, epoll_ctl, ENOMEM, -1, (int fd, int op, int of, struct epoll_event *ev), (fd, op, of, ev), int, int, int, struct epoll_event *)
+FAULTY_CALL(int, epoll_wait, EINTR, -1, (int fd, struct epoll_event *ev, int n, int ms), (fd, ev, n, ms), int, struct epoll_event *, int, int)
+FAULTY_CALL(ssize_t, read, EIO, -1, (int fd, void *b, size_t n), (fd, b, n), int, void *, size_t)
+FAULTY_CALL(void *, mmap, ENOMEM, MAP_FAILED, (void *at, size_t n, int prot, int flags, int fd, off_t off), (at, n, prot, flags, fd, off),
+	    void *, size_t, int, int, int, off_t)
+FAULTY_CALL(void *, mmap64, ENOMEM, MAP_FAILED, (void *at, size_t n, int prot, int flags, int fd, off_t off), (at, n, prot, flags, fd, off),
+	    void *, size_t, int, int, int, off_t)
+FAULTY_CALL(int, memfd_create, EMFILE, -1, (const char *name, unsigned int flags), (name, flags), const char *, unsigned int)
+FAULTY_CALL(int, setns, ENOMEM, -1, (int fd, int type), (fd, type), int, int)
+FAULTY_CALL(int, unshare, ENOSPC, -1, (int flags), (flags), int)
+FAULTY_CALL(int, stat, ENOMEM, -1, (const char *path, struct stat *st), (path, st), const char *, struct stat *)
+FAULTY_CALL(int, socket, EMFILE, -1, (int family, int type, int proto), (family, type, proto), int, int, int)
+FAULTY_CALL(DIR *, opendir, EMFILE, NULL, (const char *path), (path), const char *)
+FAULTY_CALL(FILE *, fopen, EMFILE, NULL, (const char *path, const char *mode), (path, mode), const char *, const char *)
+FAULTY_CALL(FILE *, fopen64, EMFILE, NULL, (const char *path, const char *mode), (path, mode), const char *, const char *)
+#endif
 
 /* No power is lost here. */
 int fsync(int fd)
@@ -244,6 +383,15 @@ FAULTY_SQL(sqlite3_exec, (sqlite3 *db, const char *sql, int (*f)(void *, int, ch
 	   (db, sql, f, arg, why), sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *, char **)
 FAULTY_SQL(sqlite3_open_v2, (const char *name, sqlite3 **ret, int flags, const char *vfs), (name, ret, flags, vfs), const char *,
 	   sqlite3 **, int, const char *)
+
+void *sqlite3_malloc(int n)
+{
+	FAULTY_REAL(void *, sqlite3_malloc, int)
+	if (FAULTY_OURS) {
+		FAULTY_FAIL(sqlite3_malloc, ENOMEM, NULL)
+	}
+	return real(n);
+}
 
 int sqlite3_errcode(sqlite3 *db)
 {
@@ -295,32 +443,7 @@ static inline bool faulty_run(unsigned int i, enum faulty_manner manner, int cod
 	return faulty.fired;
 }
 
-/*
- * All of `scenario` with the fault at each place in turn: `before` prepares, `judge` looks at what is left.  SQLite fails with each of
- * `codes`, ended by 0, in turn.  Asserts that the faults did happen: a scenario that never comes by again tests nothing.
- */
 static unsigned int faulty_at;
-static inline void faulty_each(void (*before)(void), void (*scenario)(void), void (*judge)(void), const int *codes)
-{
-	unsigned int runs = 0, fired = 0, n = 0;
-	bool all = getenv("FAULTY_ALL");
-
-	while (codes[n])
-		n++;
-	before();
-	faulty_learn(scenario);
-	for (faulty_at = 0; faulty_at < faulty.n_places; faulty_at++)
-		for (enum faulty_manner m = FAULTY_FIRST; m <= FAULTY_ALWAYS; m++) {
-			if (!all && (faulty_at % 4 || m != FAULTY_FIRST + (faulty_at / 4 & 1)))
-				continue;
-			before();
-			fired += faulty_run(faulty_at, m, n ? codes[(faulty_at + m) % n] : 0, scenario);
-			judge();
-			runs++;
-		}
-	print_message("%u places, %u runs, %u with the fault\n", faulty.n_places, runs, fired);
-	assert_true(fired > runs / 2);
-}
 
 /* Which call failed, from where: for addr2line -pife PROGRAM. */
 static inline const char *faulty_name(void)
@@ -340,5 +463,48 @@ static inline const char *faulty_name(void)
 		if (!(cond)) \
 			fail_msg("%s: after %s", #cond, faulty_name()); \
 	} while (0)
+
+static inline unsigned int faulty_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/*
+ * All of `scenario` with the fault at each place in turn: `before` prepares, `judge` looks at what is left.  SQLite fails with each of
+ * `codes`, ended by 0, in turn.  Asserts that the faults did happen: a scenario that never comes by again tests nothing.
+ */
+static inline void faulty_each(void (*before)(void), void (*scenario)(void), void (*judge)(void), const int *codes)
+{
+	unsigned int runs = 0, fired = 0, n = 0, fds;
+	bool all = getenv("FAULTY_ALL");
+	long blocks;
+
+	while (codes[n])
+		n++;
+	before();
+	faulty_learn(scenario);
+	judge();
+	for (faulty_at = 0; faulty_at < faulty.n_places; faulty_at++)
+		for (enum faulty_manner m = FAULTY_FIRST; m <= FAULTY_ALWAYS; m++) {
+			if (!all && (faulty_at % 4 || m != FAULTY_FIRST + (faulty_at / 4 & 1)))
+				continue;
+			fds = faulty_fds();
+			blocks = faulty_blocks.n;
+			before();
+			fired += faulty_run(faulty_at, m, n ? codes[(faulty_at + m) % n] : 0, scenario);
+			judge();
+			faulty_check(faulty_fds() == fds);
+			faulty_check(faulty_blocks.n == blocks);
+			runs++;
+		}
+	print_message("%u places, %u runs, %u with the fault\n", faulty.n_places, runs, fired);
+	assert_true(fired > runs / 2);
+}
 
 #endif

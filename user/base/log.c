@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "base/timex.h"
 
+#define LOG_NO_MEMORY "no memory to say what is wrong"
+
 static struct {
 	enum log_level level;
 	enum log_form form;
@@ -110,17 +112,21 @@ static void log_put_line(const char *line, size_t len)
 void log_vwrite(enum log_level level, const char *fmt, va_list ap)
 {
 	struct strbuf text = STRBUF_INIT, line = STRBUF_INIT;
+	const char *what;
 	int saved = errno;
 
 	if (level > log_state.level)
 		return;
 	strbuf_vprintf(&text, fmt, ap);
-	if (log_state.sink) {
-		log_state.sink(log_state.sink_ctx, level, strbuf_str(&text));
-	} else {
-		log_format_line(&line, log_state.form, level, clock_unix_ns(), strbuf_str(&text));
+	what = strbuf_err(&text) ? LOG_NO_MEMORY : strbuf_str(&text);
+	if (log_state.sink)
+		log_state.sink(log_state.sink_ctx, level, what);
+	else
+		log_format_line(&line, log_state.form, level, clock_unix_ns(), what);
+	if (strbuf_err(&line))
+		log_put_line("portlife: " LOG_NO_MEMORY "\n", sizeof("portlife: " LOG_NO_MEMORY "\n") - 1);
+	else
 		log_put_line(strbuf_str(&line), line.len);
-	}
 	strbuf_free(&line);
 	strbuf_free(&text);
 	errno = saved;

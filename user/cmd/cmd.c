@@ -98,6 +98,11 @@ int cmd_open_exit(int err)
 	return err == -EPERM || err == -EOPNOTSUPP ? EXIT_PRIVILEGE : EXIT_STORE;
 }
 
+int cmd_recorder_exit(const struct recorder *r, int err)
+{
+	return err < 0 && recorder_failed(r) ? EXIT_STORE : err;
+}
+
 int cmd_exit(int err)
 {
 	if (err > 0)

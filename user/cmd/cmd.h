@@ -41,6 +41,8 @@ int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest
 /* Exit codes of what opt_parse(), recorder_open() and an output returned. */
 int cmd_opt_exit(int err);
 int cmd_open_exit(int err);
+/* What came of a recorder that was open: its own failure has been said. */
+int cmd_recorder_exit(const struct recorder *r, int err);
 int cmd_exit(int err);	/* positive: an exit code already */
 
 int cmd_trace(int argc, char **argv);

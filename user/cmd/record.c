@@ -386,6 +386,7 @@ int cmd_record(int argc, char **argv)
 	if (!err) {
 		err = record_run(&r);
 		cmd_tally(r.recorder);
+		err = cmd_recorder_exit(r.recorder, err);
 	}
 	if (!err && r.stream)
 		err = stream_finish(r.stream);

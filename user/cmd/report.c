@@ -303,16 +303,18 @@ static int report_live(struct report_cmd *c)
 	struct recorder *r = NULL;
 	int err = report_start(c, since, since + c->live);
 
-	if (!err)
-		err = recorder_open(&opts, live_event, c, &r);
 	if (err)
-		return err == -ENOMEM ? err : cmd_open_exit(err);
+		return err;
+	err = recorder_open(&opts, live_event, c, &r);
+	if (err)
+		return cmd_open_exit(err);
 	deadline = clock_boot_ns() + c->live;
 	err = recorder_snapshot(r);
 	if (!err)
 		err = live_loop(c, r, deadline);
 	if (!err)
 		err = live_end(c, r);
+	err = cmd_recorder_exit(r, err);
 	recorder_close(r);
 	return err;
 }

@@ -97,6 +97,7 @@ static int trace_live(struct trace *t)
 	if (!err)
 		err = stream_finish(t->stream);
 	cmd_tally(r);
+	err = cmd_recorder_exit(r, err);
 	recorder_close(r);
 	return err;
 }

@@ -206,6 +206,7 @@ int why_live(const struct why_opts *o)
 		}
 		if (!err)
 			err = live_conclude(w);
+		err = cmd_recorder_exit(w->r, err);
 	}
 	recorder_close(w->r);
 	why_spaces_free(&w->spaces);

@@ -44,7 +44,19 @@ struct recorder {
 	bool refill;			/* a snapshot is due */
 	recorder_clock_fn clock_fn;
 	void *clock_ctx;
+	int record_err, fn_err;		/* what recorder_record() and the caller's function returned below 0 */
+	bool said;			/* why nothing goes on */
 };
+
+/* Of the caller's own failures it says what is to be said. */
+static int recorder_end(struct recorder *r, const char *what, int err)
+{
+	if (err < 0 && r->fn_err >= 0 && !r->said) {
+		log_err("%s: %s", what, strerror(-err));
+		r->said = true;
+	}
+	return err;
+}
 
 void recorder_name(struct recorder *r, struct event *ev)
 {
@@ -60,14 +72,14 @@ static int recorder_event(void *ctx, struct event *ev)
 
 	ev->seq = ++r->seq;
 	recorder_name(r, ev);
-	return r->fn(r->ctx, ev);
+	return r->fn_err = r->fn(r->ctx, ev);
 }
 
 static int recorder_record(void *ctx, const struct pl_rec *rec)
 {
 	struct recorder *r = ctx;
 
-	return tracker_record(r->tracker, rec);
+	return r->record_err = tracker_record(r->tracker, rec);
 }
 
 static int recorder_watch_ring(struct recorder *r)
@@ -85,8 +97,10 @@ int recorder_open(const struct source_opts *opts, tracker_fn fn, void *ctx, stru
 	struct recorder *r = calloc(1, sizeof(*r));
 	int err;
 
-	if (!r)
+	if (!r) {
+		log_err("no memory to record with");
 		return -ENOMEM;
+	}
 	r->fn = fn;
 	r->ctx = ctx;
 	r->epoll = r->watched = -1;
@@ -97,10 +111,12 @@ int recorder_open(const struct source_opts *opts, tracker_fn fn, void *ctx, stru
 	if (!err) {
 		tracker_set_offset(r->tracker, clock_boot_to_unix());
 		err = source_open(opts, recorder_record, r, &r->source);
+		r->said = err && r->record_err >= 0;
 	}
 	if (!err)
 		err = recorder_watch_ring(r);
 	if (err) {
+		recorder_end(r, "the recorder cannot be set up", err);
 		recorder_close(r);
 		return err;
 	}
@@ -121,11 +137,18 @@ void recorder_close(struct recorder *r)
 	free(r);
 }
 
+bool recorder_failed(const struct recorder *r)
+{
+	return r->said;
+}
+
 int recorder_snapshot(struct recorder *r)
 {
-	int err = source_snapshot(r->source), told = tracker_snapshot_end(r->tracker);
+	int err = source_snapshot(r->source), told;
 
-	return err ? err : told;
+	r->said |= err < 0 && r->record_err >= 0;
+	told = err ? 0 : tracker_snapshot_end(r->tracker);
+	return recorder_end(r, "the ports held already cannot be taken up", err ? err : told);
 }
 
 static void recorder_watch(struct recorder *r, int fd)
@@ -294,7 +317,7 @@ int recorder_drain(struct recorder *r)
 		err = recorder_look(r, now);
 		r->look_at = now + LOOK_EVERY;
 	}
-	return err;
+	return recorder_end(r, "what the kernel tells cannot be taken up", err);
 }
 
 int recorder_finish(struct recorder *r)
@@ -305,7 +328,9 @@ int recorder_finish(struct recorder *r)
 		return err;
 	source_freeze(r->source);
 	err = source_drain(r->source);
-	return err < 0 ? err : recorder_look(r, clock_boot_ns());
+	if (err >= 0)
+		err = recorder_look(r, clock_boot_ns());
+	return recorder_end(r, "what the kernel tells cannot be taken up", err);
 }
 
 static int held_count(void *ctx, const struct pl_lease *l)
@@ -317,18 +342,18 @@ static int held_count(void *ctx, const struct pl_lease *l)
 int recorder_held(struct recorder *r, uint64_t *held)
 {
 	*held = 0;
-	return source_holders(r->source, held_count, held);
+	return recorder_end(r, "the kernel's table of held ports cannot be read", source_holders(r->source, held_count, held));
 }
 
 int recorder_stats(struct recorder *r, uint64_t stats[PL_STATS])
 {
-	return source_stats(r->source, stats);
+	return recorder_end(r, "the kernel's counts cannot be read", source_stats(r->source, stats));
 }
 
 int recorder_totals(struct recorder *r, struct recorder_totals *t)
 {
 	uint64_t s[PL_STATS];
-	int err = source_stats(r->source, s);
+	int err = recorder_stats(r, s);
 
 	if (err)
 		return err;
@@ -360,10 +385,10 @@ int recorder_each_open(struct recorder *r, tracker_fn fn, void *ctx)
 		struct event ev;
 
 		err = event_decode(&rec, tracker_offset(r->tracker), &ev);
-		if (err)
-			break;
-		recorder_name(r, &ev);
-		err = fn(ctx, &ev);
+		if (!err) {
+			recorder_name(r, &ev);
+			err = fn(ctx, &ev);
+		}
 		if (err < 0)
 			break;
 	}

@@ -32,8 +32,10 @@ struct recorder_totals {
 };
 
 /*
- * Attaches.  `fn` gets each event with names, host, boot_id and seq set.
- * Errors as source_open().
+ * Attaches.  `fn` gets each event with names, host, boot_id and seq set; what it
+ * returns below 0 ends the call, is passed on and is the caller's to say.  Every
+ * other failure, of this and of all that follows, is a negative errno that has been
+ * said, and nothing goes on after it.  Errors as source_open().
  */
 int recorder_open(const struct source_opts *opts, tracker_fn fn, void *ctx, struct recorder **ret);
 void recorder_close(struct recorder *r);
@@ -45,7 +47,10 @@ void recorder_close(struct recorder *r);
 typedef void (*recorder_clock_fn)(void *ctx, int64_t boot_to_unix);
 void recorder_on_clock(struct recorder *r, recorder_clock_fn fn, void *ctx);
 
-/* EV_OPEN for what is held already; 0, or a negative errno, said, or what `fn` returned. */
+/* Whether a call failed otherwise than by what `fn` returned. */
+bool recorder_failed(const struct recorder *r);
+
+/* EV_OPEN for what is held already. */
 int recorder_snapshot(struct recorder *r);
 
 /*
@@ -57,7 +62,7 @@ int recorder_wait(struct recorder *r, int fd, int64_t deadline);
 
 /*
  * Hands over what has come; from time to time also sweeps, looks for losses,
- * tells them as EV_GAP and repairs.  0, or a negative errno, or what `fn` returned.
+ * tells them as EV_GAP and repairs.
  */
 int recorder_drain(struct recorder *r);
 
@@ -77,7 +82,7 @@ void recorder_sign(struct recorder *r, struct event *ev);
 void recorder_name(struct recorder *r, struct event *ev);
 
 int recorder_totals(struct recorder *r, struct recorder_totals *t);
-/* Leases in the kernel's table, counted one by one: what `live` must be.  0 or a negative errno. */
+/* Leases in the kernel's table, counted one by one: what `live` must be. */
 int recorder_held(struct recorder *r, uint64_t *held);
 /* Raw counters, indexed with PL_STAT_*. */
 int recorder_stats(struct recorder *r, uint64_t stats[PL_STATS]);

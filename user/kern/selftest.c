@@ -147,6 +147,8 @@ static int selftest_collect(struct source *s)
 			nanosleep(&pause, NULL);
 		err = source_drain(s);
 	}
+	if (err < 0)
+		snprintf(s->why, sizeof(s->why), "self-test: its events cannot be read: %s", strerror(-err));
 	return err < 0 ? err : 0;
 }
 
@@ -168,8 +170,11 @@ static int selftest_once(struct source *s)
 {
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), inside, err;
 
-	if (home < 0)
-		return -errno;
+	if (home < 0) {
+		err = -errno;
+		snprintf(s->why, sizeof(s->why), "self-test: its own network namespace cannot be opened: %s", strerror(-err));
+		return err;
+	}
 	if (unshare(CLONE_NEWNET)) {
 		log_warn("self-test skipped: a private network namespace needs CAP_SYS_ADMIN (%s)", strerror(errno));
 		close(home);

@@ -121,22 +121,23 @@ struct visited {
 	bool not_seen, not_entered;
 };
 
-static bool visited_add(struct visited *v, ino_t ino)
+/* 1: it is new, 0: it is not, or -ENOMEM. */
+static int visited_add(struct visited *v, ino_t ino)
 {
 	for (size_t i = 0; i < v->n; i++)
 		if (v->inos[i] == ino)
-			return false;
+			return 0;
 	if (v->n == v->cap) {
 		size_t cap = v->cap ? v->cap * 2 : 16;
 		ino_t *grown = realloc(v->inos, cap * sizeof(*grown));
 
 		if (!grown)
-			return false;
+			return -ENOMEM;
 		v->inos = grown;
 		v->cap = cap;
 	}
 	v->inos[v->n++] = ino;
-	return true;
+	return 1;
 }
 
 /* Sockets in the tables of a network namespace; TCP with those in TIME_WAIT. */
@@ -214,24 +215,36 @@ static int snapshot_tables(struct source *s, uint32_t netns)
 	return source_iterate(s, source_prog(s, "i_udp"), -1, snapshot_chunk);
 }
 
+/* Whether the namespace at `fd` is one that this thread is in now and has not looked at. */
+static int snapshot_go(int fd, struct visited *v, uint32_t *netns)
+{
+	struct stat st;
+	int news = fstat(fd, &st) ? -errno : visited_add(v, st.st_ino);
+
+	if (news <= 0)
+		return news;
+	*netns = (uint32_t)st.st_ino;
+	if (!setns(fd, CLONE_NEWNET)) {
+		v->left = true;
+		return 1;
+	}
+	v->not_entered |= errno == EPERM;
+	return errno == EPERM || errno == EINVAL ? 0 : -errno;	/* EINVAL: a file that is no namespace */
+}
+
 /* A namespace that vanished is passed over, one that we may not enter noted; its sockets with files are known already. */
 static int snapshot_enter(struct source *s, int dir, const char *path, struct visited *v)
 {
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC), err = 0;
-	struct stat st;
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC), err;
+	uint32_t netns;
 
 	if (fd < 0) {
 		v->not_seen |= errno == EACCES || errno == EPERM;
-		return 0;
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
 	}
-	if (!fstat(fd, &st) && visited_add(v, st.st_ino)) {
-		if (!setns(fd, CLONE_NEWNET)) {
-			v->left = true;
-			err = snapshot_tables(s, (uint32_t)st.st_ino);
-		} else {
-			v->not_entered |= errno == EPERM;
-		}
-	}
+	err = snapshot_go(fd, v, &netns);
+	if (err > 0)
+		err = snapshot_tables(s, netns);
 	close(fd);
 	return err;
 }
@@ -243,8 +256,10 @@ static int snapshot_each(struct source *s, const char *dirname, const char *suff
 	char path[300];
 	int err = 0;
 
-	if (!dir)
-		return 0;
+	if (!dir) {
+		v->not_seen |= errno == EACCES || errno == EPERM;
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
+	}
 	while (!err && (d = readdir(dir))) {
 		if (d->d_name[0] == '.' || (*suffix && (d->d_name[0] < '1' || d->d_name[0] > '9')))
 			continue;
@@ -275,14 +290,15 @@ static int snapshot_namespaces(struct source *s)
 	if (home < 0)
 		return -errno;
 	err = fstat(home, &st) ? -errno : snapshot_tables(s, (uint32_t)st.st_ino);
-	if (!err && visited_add(&v, st.st_ino)) {
+	if (!err)
+		err = visited_add(&v, st.st_ino);
+	if (err >= 0)
 		err = snapshot_each(s, "/proc", "/ns/net", &v);
-		if (!err)
-			err = snapshot_each(s, "/run/netns", "", &v);
-		if (v.left && setns(home, CLONE_NEWNET))
-			err = -errno;
-		snapshot_say(s, &v);
-	}
+	if (!err)
+		err = snapshot_each(s, "/run/netns", "", &v);
+	if (v.left && setns(home, CLONE_NEWNET))
+		err = -errno;
+	snapshot_say(s, &v);
 	free(v.inos);
 	close(home);
 	return err;

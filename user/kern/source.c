@@ -102,16 +102,16 @@ static int source_record(void *ctx, void *data, size_t size)
 	if (size < sizeof(*hdr) || hdr->size != size)
 		return 0;	/* not ours: the ABI header is the same on both sides */
 	if (hdr->kind == PL_REC_PATH && size == sizeof(struct pl_path_rec))
-		s->fn_err = identity_learn(s->identity, data);
+		s->own_err = identity_learn(s->identity, data);
 	else if (size != sizeof(struct pl_rec))
 		return 0;
 	else if (s->test_netns && ((struct pl_rec *)data)->lease.netns == s->test_netns)
 		source_selftest_record(s, data);
 	else if (hdr->kind == PL_REC_CANCEL)
-		s->fn_err = cancel_add(s, data);
+		s->own_err = cancel_add(s, data);
 	else
 		s->fn_err = s->fn(s->ctx, data);
-	return s->fn_err < 0 ? s->fn_err : 0;
+	return s->fn_err < 0 ? s->fn_err : s->own_err;
 }
 
 /* One tier: loaded, attached and seen to work, or nothing left of it and s->why said. */
@@ -162,15 +162,22 @@ static int source_choose(struct source *s)
 static int source_new(const struct source_opts *opts, size_t names, struct source **ret)
 {
 	struct source *s = calloc(1, sizeof(*s));
+	int cpus = libbpf_num_possible_cpus(), err = !s ? -ENOMEM : cpus < 0 ? cpus : 0;
 
-	if (!s)
-		return -ENOMEM;
-	s->opts = *opts;
-	s->cgroup_fd = -1;
-	s->types_fd = -1;
-	s->cpus = libbpf_num_possible_cpus();
+	if (!err) {
+		s->opts = *opts;
+		s->cgroup_fd = -1;
+		s->types_fd = -1;
+		s->cpus = (unsigned int)cpus;
+		err = identity_new(names, opts->with_cmdline, &s->identity);
+	}
+	if (err) {
+		log_err("the kernel cannot be looked at: %s", strerror(-err));
+		free(s);
+		return err;
+	}
 	*ret = s;
-	return identity_new(names, opts->with_cmdline, &s->identity);
+	return 0;
 }
 
 static int probe_ignore(void *ctx, const struct pl_rec *rec)
@@ -433,11 +440,6 @@ enum tier source_tier(const struct source *s)
 	return s->tier;
 }
 
-const struct hook_status *source_hooks(const struct source *s)
-{
-	return s->status;
-}
-
 struct identity *source_identity(struct source *s)
 {
 	return s->identity;
@@ -452,11 +454,11 @@ int source_drain(struct source *s)
 {
 	int n, err;
 
-	s->fn_err = 0;
+	s->fn_err = s->own_err = 0;
 	n = ring_buffer__consume(s->ring);
 	s->skel->bss->reader_woken = 0;
-	if (s->fn_err < 0)
-		return s->fn_err;
+	if (n < 0)
+		return n;
 	err = s->n_cancels ? cancels_settle(s) : 0;
 	return err < 0 ? err : n;
 }

@@ -84,8 +84,6 @@ int source_look_peers(struct source *s, source_peer_fn fn, void *ctx);
 int source_probe(enum tier tier, struct hook_status *status, char *why, size_t why_size);
 
 enum tier source_tier(const struct source *s);
-/* State of each entry of hooks[], in its order. */
-const struct hook_status *source_hooks(const struct source *s);
 /* Names behind ids; owned by the source. */
 struct identity *source_identity(struct source *s);
 

@@ -40,6 +40,7 @@ struct source {
 	struct lease_table *seen;	/* of a look: what was handed over, by its key; else NULL */
 	void *ctx;
 	int fn_err;			/* first negative return of fn in this drain */
+	int own_err;			/* the same of what a record makes us do ourselves */
 	unsigned int cpus;
 
 	struct cancel *cancels;		/* waiting for their second look */

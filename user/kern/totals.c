@@ -47,20 +47,24 @@ static struct source_netns *ended_find(struct source *s, uint32_t netns)
 }
 
 /* A namespace that the kernel counts under 0 is looked for there. */
-static uint32_t netns_counted(struct source *s, uint32_t netns)
+static int netns_counted(struct source *s, uint32_t *netns)
 {
 	void *values = values_new(s, sizeof(struct pl_total));
-	bool apart = values && !bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.totals), &netns, values);
+	int err = values ? bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.totals), netns, values) : -ENOMEM;
 
 	free(values);
-	return apart ? netns : 0;
+	if (err == -ENOENT)
+		*netns = 0;
+	return err == -ENOENT ? 0 : err;
 }
 
 int totals_ended(struct source *s, uint32_t netns, unsigned int proto)
 {
 	struct source_netns *n, *grown;
+	int err = netns_counted(s, &netns);
 
-	netns = netns_counted(s, netns);
+	if (err)
+		return err;
 	n = ended_find(s, netns);
 	if (!n) {
 		grown = realloc(s->ended_netns, (s->n_ended_netns + 1) * sizeof(*grown));
@@ -128,19 +132,21 @@ int source_netns_each(struct source *s, int (*fn)(void *ctx, const struct source
 	int map = bpf_map__fd(s->skel->maps.totals), err = values ? 0 : -ENOMEM;
 	uint32_t key, next, *prev = NULL;
 
-	while (err >= 0 && !bpf_map_get_next_key(map, prev, &next)) {
+	while (err >= 0 && !(err = bpf_map_get_next_key(map, prev, &next))) {
 		struct source_netns n = { .netns = next };
 
 		key = next;
 		prev = &key;
-		if (bpf_map_lookup_elem(map, &key, values))
-			continue;
-		netns_sum(s, &n, values);
-		if (netns_any(&n))
+		err = bpf_map_lookup_elem(map, &key, values);
+		if (!err)
+			netns_sum(s, &n, values);
+		if (!err && netns_any(&n))
 			err = fn(ctx, &n);
+		else if (err == -ENOENT)	/* gone meanwhile */
+			err = 0;
 	}
 	free(values);
-	return err < 0 ? err : 0;
+	return err == -ENOENT || err > 0 ? 0 : err;
 }
 
 /* What was lost of the cgroup until the last call; the entry is made. */
@@ -179,16 +185,16 @@ int source_flooder(struct source *s, struct source_flooder *top)
 	struct pl_flood *values = values_new(s, sizeof(*values));
 	int map = bpf_map__fd(s->skel->maps.floods);
 	uint64_t key, next, *prev = NULL;
+	int err = values ? 0 : -ENOMEM;
 
 	memset(top, 0, sizeof(*top));
-	if (!values)
-		return -ENOMEM;
-	while (!bpf_map_get_next_key(map, prev, &next)) {
+	while (!err && !(err = bpf_map_get_next_key(map, prev, &next))) {
 		key = next;
 		prev = &key;
-		if (!bpf_map_lookup_elem(map, &key, values))
+		err = bpf_map_lookup_elem(map, &key, values);
+		if (!err)
 			flood_look(s, key, values, top);
 	}
 	free(values);
-	return 0;
+	return err == -ENOENT ? 0 : err;
 }
