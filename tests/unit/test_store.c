@@ -631,6 +631,11 @@ static void test_filters(void **state)
 	f.count = 0;
 	history_leases(h, &q, collect, &f, NULL);
 	assert_int_equal(f.count, 1);	/* bound to all addresses */
+	q.family = AF_INET6;
+	inet_pton(AF_INET6, "2001:db8::5", q.laddr);
+	f.count = 0;
+	history_leases(h, &q, collect, &f, NULL);
+	assert_int_equal(f.count, 1);
 	q.by_addr = false;
 	q.netns = 7;
 	f.count = 0;
@@ -755,6 +760,8 @@ static void test_fails_and_minutes(void **state)
 	ev.ts = t0 + 2 * SEC;
 	assert_int_equal(store_fail(st, &ev), 0);
 	assert_int_equal(store_minute(st, &min), 0);
+	sum.n_netns = 5000;
+	assert_int_equal(store_minute(st, &min), -EINVAL);
 	assert_int_equal(store_rotate(st), 0);
 	assert_int_equal(store_settle(st, WAIT_MS), 0);
 	store_close(st);
@@ -764,6 +771,11 @@ static void test_fails_and_minutes(void **state)
 	assert_int_equal(f.ev[0].err, EADDRINUSE);
 	assert_int_equal(f.ev[0].ts, t0 + 5);
 	assert_int_equal(f.ev[0].lease.tgid, 4711);
+	f.count = 0;
+	q.until = INT64_MAX - 1;
+	q.limit = 1;
+	assert_int_equal(history_fails(h, &q, collect, &f, NULL), 0);
+	assert_int_equal(f.count, 1);
 	f.count = 0;
 	assert_int_equal(history_minutes(h, t0, t0, collect, &f), 0);
 	assert_int_equal(f.count, 1);
@@ -869,6 +881,90 @@ static void test_clock_steps(void **state)
 	store_close(st);
 }
 
+/* The roll-ups have a bound of their own: the oldest year goes, and never the last. */
+static void test_retention_of_roll_ups(void **state)
+{
+	struct store *st = open_with(BOOT_A, NULL, NULL, 1 << 20);
+	char path[128], year[20];
+	struct store_stats stats;
+
+	for (int y = 2001; y <= 2004; y++) {
+		snprintf(path, sizeof(path), "%s/minutes-%d.db", dir, y);
+		close(open(path, O_CREAT | O_WRONLY, 0640));
+		assert_int_equal(truncate(path, 100 << 10), 0);
+	}
+	put(st, 1, 9000, t0, t0 + SEC);
+	assert_int_equal(store_rotate(st), 0);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	store_stats(st, &stats);
+	store_close(st);
+	for (int y = 2001; y <= 2004; y++) {
+		snprintf(year, sizeof(year), "minutes-%d", y);
+		assert_int_equal(files_with(year, ".db"), y == 2004);
+	}
+	assert_int_equal(files_with("lease-", ".db"), 1);
+	assert_true(stats.bytes >= 100 << 10 && stats.bytes < 300 << 10);
+}
+
+/* Told as open in the file in which it ends, after all that the file was said to hold. */
+static void test_end_after_the_file(void **state)
+{
+	int64_t end = clock_unix_ns() + 100 * SEC;
+	struct store *st = open_store();
+
+	put(st, 1, 9000, t0, 0);
+	put(st, 1, 9000, t0, end);
+	assert_int_equal(store_rotate(st), 0);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	assert_int_equal(held_at(9000, end - 1), 1);
+	assert_int_equal(held_at(9000, end + 1), 0);
+	store_close(st);
+}
+
+/* Long texts fill a batch before many leases do. */
+static void test_long_texts(void **state)
+{
+	static char text[40000];
+	struct store *st = open_store();
+	struct found f;
+
+	memset(text, 'x', sizeof(text) - 1);
+	for (uint32_t i = 1; i <= 60; i++) {
+		struct event ev = lease_of(i, 9000, t0, t0 + SEC);
+
+		ev.cmdline = text;
+		ev.lease.tgid = i;
+		assert_int_equal(store_lease(st, &ev), 0);
+	}
+	store_close(st);
+	ask(9000, t0, t0, &f, NULL);
+	assert_int_equal(f.count, 60);
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(f.ev[i].lease.tgid, f.ev[i].lease.id);
+}
+
+/* Held over a restart, and ended when the clock had been set to before its beginning. */
+static void test_end_before_the_beginning(void **state)
+{
+	struct store *st = open_store();
+	struct event again;
+	struct found f;
+
+	put(st, 1, 6001, t0, 0);
+	store_close(st);
+	st = open_store();
+	again = found_again(1001, 6001);
+	assert_int_equal(store_open_lease(st, &again), 0);
+	assert_int_equal(store_merged(st), 0);
+	put(st, 1001, 6001, t0 - 7200 * SEC, t0 - 3600 * SEC);
+	store_close(st);
+	ask(6001, 0, INT64_MAX - 1, &f, NULL);
+	assert_int_equal(f.count, 1);
+	assert_int_equal(f.ev[0].kind, EV_RELEASE);
+	assert_int_equal(f.ev[0].start, t0);
+	assert_int_equal(f.ev[0].end, t0);
+}
+
 static void test_clock_set_back(void **state)
 {
 	struct store *st = open_store();
@@ -908,7 +1004,8 @@ int main(void)
 		TEST(test_restart_after_rotation), TEST(test_begin_later), TEST(test_found_held_is_no_claim_for_before),
 		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_filters),
 		TEST(test_lives), TEST(test_many_files), TEST(test_lives_of_a_range_are_sampled), TEST(test_fails_and_minutes), TEST(test_retention_by_size),
-		TEST(test_clock_set_back), TEST(test_clock_steps),
+		TEST(test_retention_of_roll_ups), TEST(test_end_after_the_file), TEST(test_long_texts),
+		TEST(test_end_before_the_beginning), TEST(test_clock_set_back), TEST(test_clock_steps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 
 #define LEASES 12
 #define OPEN_ID 900
+#define BUSY 90
 
 static int64_t clock_now;
 static uint64_t retain_bytes;	/* 0: all is kept */
@@ -64,6 +65,8 @@ static void give(struct store *st, uint64_t first)
 	}
 	ev.kind = EV_FAIL;
 	ev.err = EADDRINUSE;
+	ev.lease.raddr[0] = ip("10.0.9.9");
+	ev.lease.laddr[0] = ip("10.0.0.9");
 	store_fail(st, &ev);
 	ev = (struct event){ .kind = EV_SUMMARY, .ts = later(), .summary = &sum };
 	store_minute(st, &ev);
@@ -88,6 +91,11 @@ static void write_all(void)
 			ev.lease.flags |= PL_F_SNAPSHOT;
 			store_open_lease(st, &ev);
 			store_merged(st);
+			ev = lease_of(OPEN_ID + 1, 9900, t0 - 3600 * SEC, later());
+			store_lease(st, &ev);
+			store_commit(st);
+			ev = (struct event){ .kind = EV_SUMMARY, .ts = later(), .summary = &sum };
+			store_minute(st, &ev);
 		}
 		give(st, (uint64_t)(session * 300 + 1));
 		store_rotate(st);
@@ -97,6 +105,7 @@ static void write_all(void)
 		given_gap = true;
 		give(st, (uint64_t)(session * 300 + 101));
 		clock_step += 10 * SEC;
+		store_clock(st, clock_boot_to_unix());
 		store_tick(st);
 		store_tick(st);
 		store_commit(st);
@@ -232,6 +241,7 @@ static void test_retention(void **state)
 
 /* ---- reading ---- */
 
+static const int no_memory[] = { SQLITE_NOMEM, 0 };
 static struct seen whole, part;
 static struct history_coverage part_coverage;
 static int part_err;
@@ -241,6 +251,7 @@ static void make_once(void)
 	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .unix_now = later, .host = "web-1" };
 	struct history_coverage c;
 	struct store *st;
+	struct event ev;
 
 	part_err = 0;
 	if (whole.rows)
@@ -249,6 +260,15 @@ static void make_once(void)
 	write_all();
 	assert_int_equal(store_open_writer(&opts, &st), 0);
 	give(st, 701);
+	/* So many of one port that they are searched for. */
+	for (uint64_t id = 0; id < BUSY; id++) {
+		int64_t now = later();
+
+		ev = lease_of(800 + id, 1007, now, id ? now + 1 : now + 400 * SEC);
+		store_lease(st, &ev);
+		given++;
+	}
+	assert_int_equal(store_rotate(st), 0);
 	assert_int_equal(store_settle(st, WAIT_MS), 0);
 	store_close(st);
 	assert_int_equal(read_into(&whole, &c), 0);
@@ -275,6 +295,7 @@ static void test_reader(void **state)
 	retain_bytes = 0;
 	whole.rows = 0;
 	faulty_each(make_once, read_all, judge_read, codes);
+	faulty_each(make_once, read_all, judge_read, no_memory);
 	log_set_level(LOG_LEVEL_INFO);
 }
 

@@ -63,11 +63,6 @@ size_t carry_count(const struct carry *c)
 	return c->live;
 }
 
-size_t carry_waiting(const struct carry *c)
-{
-	return c->waiting;
-}
-
 /* ---- finding ---- */
 
 /* How much of the addresses a look-up uses: a socket may have been connected meanwhile. */

@@ -30,8 +30,6 @@ void carry_free(struct carry *c);
 /* Takes up what is open at the end of `f`, and of `older` (may be NULL) as far as `f` does not tell its end. */
 int carry_load(struct carry *c, struct hfile *f, struct hfile *older);
 size_t carry_count(const struct carry *c);
-/* How many wait to be found. */
-size_t carry_waiting(const struct carry *c);
 
 /*
  * The lease that `row` (of `owner`, NULL: unknown) goes on with, or NULL.  Only with `snapshot` is one

@@ -93,17 +93,15 @@ char *db_uri(const struct store_dir *dir, const char *name, const char *query)
 	return uri.data;
 }
 
+#define READER_PRAGMAS "PRAGMA query_only=1;PRAGMA cell_size_check=1;PRAGMA cache_size=-1024"
+
 static int configure_reader(sqlite3 *db, enum db_mode mode)
 {
-	int err = mode == DB_APART ? db_exec(db, "PRAGMA locking_mode=EXCLUSIVE") : 0;
-
-	if (err)
-		return err;
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
-	return db_exec(db, "PRAGMA query_only=1;PRAGMA cell_size_check=1;PRAGMA cache_size=-1024");
+	return db_exec(db, mode == DB_APART ? "PRAGMA locking_mode=EXCLUSIVE;" READER_PRAGMAS : READER_PRAGMAS);
 }
 
 /*

@@ -71,7 +71,7 @@ int dir_check(const struct store_dir *dir, const char *name, uint64_t *bytes);
 int dir_check_wal(const struct store_dir *dir, const char *name);
 const char *dir_strerror(int err);
 
-/* All files of ours, whatever their state; hot files that are sealed already are left out. */
+/* All files of ours, whatever their state; hot files that are sealed already are left out.  0, or a negative errno and an empty list. */
 int dir_list(const struct store_dir *dir, struct dir_list *ret);
 void dir_list_free(struct dir_list *list);
 

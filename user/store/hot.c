@@ -133,7 +133,7 @@ static int hot_read_ids(struct hot *h)
 	return 0;
 }
 
-int hot_open(const struct store_dir *dir, const char *name, bool pages, struct hot **ret)
+int hot_open(const struct store_dir *dir, const char *name, struct hot **ret)
 {
 	struct hot *h = calloc(1, sizeof(*h));
 	struct dir_file file;
@@ -145,8 +145,6 @@ int hot_open(const struct store_dir *dir, const char *name, bool pages, struct h
 		err = db_open(dir, name, DB_WRITE, &h->db);
 	if (!err)
 		err = db_check(h->db, DIR_HOT);
-	if (!err && pages)
-		err = db_check_pages(h->db);
 	if (!err)
 		h->version = db_version(h->db);
 	if (!err)
@@ -204,7 +202,7 @@ int hot_create(const struct store_dir *dir, uint32_t seq, const struct hot_birth
 	if (!err)
 		err = dir_publish(dir, tmp, name);
 	if (!err)
-		err = hot_open(dir, name, false, ret);
+		err = hot_open(dir, name, ret);
 	if (err)
 		dir_unlink(dir, tmp);
 	return err;

@@ -23,8 +23,8 @@ struct hot_birth {
 };
 
 int hot_create(const struct store_dir *dir, uint32_t seq, const struct hot_birth *birth, struct hot **ret);
-/* An existing one; said by nobody.  `pages`: check every page first. */
-int hot_open(const struct store_dir *dir, const char *name, bool pages, struct hot **ret);
+/* An existing one; said by nobody. */
+int hot_open(const struct store_dir *dir, const char *name, struct hot **ret);
 /* `still`: it will never be written again, and is left for the sealer as it is. */
 void hot_close(struct hot *h, bool still);
 

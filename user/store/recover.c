@@ -23,7 +23,7 @@
 static int open_last(struct writer *w, const struct dir_file *file, enum session_end *end)
 {
 	int64_t since = 0;
-	int err = hot_open(w->dir, file->name, false, &w->hot);
+	int err = hot_open(w->dir, file->name, &w->hot);
 
 	if (err)
 		return err;

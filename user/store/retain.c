@@ -105,16 +105,13 @@ static int evict(const struct store_dir *dir, const struct dir_file *file)
 int retain_one(const struct store_dir *dir)
 {
 	struct dir_list list;
-	int err = dir_list(dir, &list);
+	bool gone = false;
 
-	if (err)
-		return err;
-	err = -ENOENT;
-	for (size_t i = 0; err && i < list.count; i++)
-		if (list.files[i].kind == DIR_SEALED)
-			err = evict(dir, &list.files[i]);
+	dir_list(dir, &list);	/* empty where it cannot be read */
+	for (size_t i = 0; !gone && i < list.count; i++)
+		gone = list.files[i].kind == DIR_SEALED && !evict(dir, &list.files[i]);
 	dir_list_free(&list);
-	return err ? -ENOENT : 0;
+	return gone ? 0 : -ENOENT;
 }
 
 /* The roll-ups have their own bound: the oldest year goes, never the only one. */

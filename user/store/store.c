@@ -32,6 +32,7 @@ struct store {
 	int64_t looked;			/* unix ns: the last look at what is open */
 	bool looking;			/* inside each_open */
 	bool merged;			/* MSG_MERGED is still to be said */
+	struct msg_step step;		/* of the wall clock, not yet noted; `at` 0: none */
 	struct gap lost;		/* rows and gaps without room, not yet told of; `to` 0: none; lost -1: not known how many */
 	atomic_ullong lost_total;
 	struct store_opts opts;
@@ -112,6 +113,8 @@ static void drop_batch(struct store *st)
 	for (const struct msg *m = batch_next(b, NULL); m; m = batch_next(b, m)) {
 		if (m->kind == MSG_GAP)
 			merge_lost(st, &((const struct msg_gap *)m)->gap);
+		if (m->kind == MSG_STEP)
+			st->step = *(const struct msg_step *)m;
 		st->merged |= m->kind == MSG_MERGED;
 	}
 	if (b->rows)
@@ -146,6 +149,15 @@ static void add_merged(struct store *st)
 	m->at = st->w.unix_now();
 }
 
+static void add_step(struct store *st)
+{
+	struct msg_step *m = batch_add(st->cur, MSG_STEP, sizeof(*m));
+
+	m->at = st->step.at;
+	m->clock = st->step.clock;
+	st->step.at = 0;
+}
+
 static int begin_batch(struct store *st)
 {
 	st->cur = batch_new(BATCH_BYTES);
@@ -162,6 +174,8 @@ static int begin_batch(struct store *st)
 	if (st->merged)
 		add_merged(st);
 	st->merged = false;
+	if (st->step.at)
+		add_step(st);
 	return 0;
 }
 
@@ -378,7 +392,6 @@ int store_rotate(struct store *st)
 void store_clock(struct store *st, int64_t clock)
 {
 	int64_t moved = clock - st->clock, now = st->w.unix_now();
-	struct msg_step *m;
 
 	if (moved < STEP_NS && moved > -STEP_NS)
 		return;
@@ -387,11 +400,9 @@ void store_clock(struct store *st, int64_t clock)
 	st->clock = clock;
 	st->looked = now;
 	st->opened_at = clock_boot_ns() - st->opts.open_age;	/* the next tick, by the new clock */
-	if (make_room(st, sizeof(*m)))
-		return;
-	m = batch_add(st->cur, MSG_STEP, sizeof(*m));
-	m->at = now;
-	m->clock = clock;
+	st->step = (struct msg_step){ .at = now, .clock = clock };
+	if (!make_room(st, sizeof(st->step)) && st->step.at)
+		add_step(st);
 }
 
 void store_tick(struct store *st)

@@ -34,7 +34,7 @@ int writer_ensure_hot(struct writer *w)
 	if (w->hot)
 		return 0;
 	if (w->reopen[0])
-		return hot_open(w->dir, w->reopen, false, &w->hot);
+		return hot_open(w->dir, w->reopen, &w->hot);
 	err = hot_create(w->dir, dir_last_seq(w->dir) + 1, &birth, &w->hot);
 	if (!err) {
 		snprintf(w->reopen, sizeof(w->reopen), "%s", hot_name(w->hot));
