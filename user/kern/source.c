@@ -432,6 +432,7 @@ void source_close(struct source *s)
 	lease_table_free(s->seen);
 	free(s->cancels);
 	free(s->ended_netns);
+	free(s->test_before);
 	free(s);
 }
 

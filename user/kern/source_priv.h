@@ -60,7 +60,9 @@ struct source {
 	uint32_t test_netns;		/* its records are the self-test's, 0: none */
 	uint64_t test_seen;		/* bits of what the self-test saw */
 	int test_live;			/* its ports that have not ended yet */
-	uint64_t missed_then;		/* source_missed() before its start */
+	uint64_t test_lost;		/* that did not fit the ring meanwhile, of anybody */
+	struct pl_total *test_before;	/* what had been counted under the number of its namespace, NULL: nothing */
+	uint64_t test_told[2][PL_PROTOS];	/* its beginnings and ends that came, by PL_IX_* */
 };
 
 /* totals.c: the entries 0 of the kernel's tables; 0 or a negative errno. */
@@ -72,8 +74,12 @@ int totals_ended(struct source *s, uint32_t netns, unsigned int proto);
  * has changed.  -ENOENT: the namespace is not counted apart.
  */
 int totals_udp(struct source *s, uint32_t netns, uint64_t *live, uint64_t *moved);
-/* The self-test's namespace does not count. */
-void totals_forget(struct source *s, uint32_t netns);
+/*
+ * The self-test's namespace does not count.  Its number may have been that of another one, whose counts are kept; what
+ * was counted in between is told.  0 or a negative errno.
+ */
+int totals_set_aside(struct source *s, uint32_t netns);
+int totals_put_back(struct source *s, uint32_t netns, struct netns_counts *counted);
 
 /* load.c: opens the object with the programs of one tier and attaches them. */
 int source_load(struct source *s, enum tier tier);

@@ -78,11 +78,6 @@ int totals_ended(struct source *s, uint32_t netns, unsigned int proto)
 	return 0;
 }
 
-void totals_forget(struct source *s, uint32_t netns)
-{
-	bpf_map_delete_elem(bpf_map__fd(s->skel->maps.totals), &netns);
-}
-
 static void netns_sum(struct source *s, struct source_netns *n, const struct pl_total *values)
 {
 	const struct source_netns *here = ended_find(s, n->netns);
@@ -113,6 +108,46 @@ int totals_udp(struct source *s, uint32_t netns, uint64_t *live, uint64_t *moved
 		*live += begun - n.counts.releases[p];
 		*moved += begun + n.counts.releases[p];
 	}
+	free(values);
+	return err;
+}
+
+int totals_set_aside(struct source *s, uint32_t netns)
+{
+	int err;
+
+	s->test_before = values_new(s, sizeof(*s->test_before));
+	if (!s->test_before)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.totals), &netns, s->test_before);
+	if (err) {
+		free(s->test_before);
+		s->test_before = NULL;
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+int totals_put_back(struct source *s, uint32_t netns, struct netns_counts *counted)
+{
+	struct pl_total *values = values_new(s, sizeof(*values));
+	struct source_netns now = { .netns = netns }, before = now;
+	int map = bpf_map__fd(s->skel->maps.totals);
+	int err = values ? bpf_map_lookup_elem(map, &netns, values) : -ENOMEM;
+
+	if (!err)
+		netns_sum(s, &now, values);
+	if (s->test_before)
+		netns_sum(s, &before, s->test_before);
+	for (unsigned int p = 0; p < PL_PROTOS; p++) {
+		counted->allocs[p] = now.counts.allocs[p] - before.counts.allocs[p];
+		counted->releases[p] = now.counts.releases[p] - before.counts.releases[p];
+	}
+	if (s->test_before)
+		bpf_map_update_elem(map, &netns, s->test_before, BPF_ANY);
+	else
+		bpf_map_delete_elem(map, &netns);
+	free(s->test_before);
+	s->test_before = NULL;
 	free(values);
 	return err;
 }
