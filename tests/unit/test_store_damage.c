@@ -194,6 +194,40 @@ static void test_rows_that_cannot_be_sealed(void **state)
 	check_set_aside("UPDATE lease SET id=id-100;UPDATE run SET first=first-100");
 }
 
+static unsigned int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Two hot files, as a kill shortly after a rotation leaves them, and the younger one cannot be taken up: the older one is. */
+static void test_younger_of_two(void **state)
+{
+	struct history_coverage c;
+	char cmd[400], was[160];
+	unsigned int before;
+	struct store *st;
+
+	make_three();
+	snprintf(was, sizeof(was), "%s", first_file("hot-000003"));
+	snprintf(cmd, sizeof(cmd), "cp -p %s %s/hot-000004.db", was, dir);
+	assert_int_equal(system(cmd), 0);
+	change("hot-000004", "UPDATE lease SET shape=77,duration=NULL");
+	before = descriptors();
+	st = open_store();
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	store_close(st);
+	assert_int_equal(descriptors(), before);
+	assert_int_equal(files_with("hot-000004", ".corrupt"), 1);
+	assert_int_equal(rows_of_all(&c), 3 * ROWS + 1);
+	assert_true(c.gap);
+}
+
 static void test_roll_ups(void **state)
 {
 	struct history_coverage c;
@@ -284,7 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_too_many_shapes), TEST(test_unknown_shape), TEST(test_ports_out_of_order), TEST(test_too_many_gaps),
 		TEST(test_address_that_is_none), TEST(test_end_in_damage), TEST(test_end_of_another_boot),
-		TEST(test_rows_that_cannot_be_sealed), TEST(test_roll_ups), TEST(test_names), TEST(test_pulse),
+		TEST(test_rows_that_cannot_be_sealed), TEST(test_younger_of_two), TEST(test_roll_ups), TEST(test_names), TEST(test_pulse),
 		TEST(test_nothing_to_go_on_from),
 	};
 

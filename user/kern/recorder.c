@@ -324,10 +324,10 @@ int recorder_finish(struct recorder *r)
 {
 	int err = source_sweep(r->source);
 
-	if (err)
-		return err;
-	source_freeze(r->source);
-	err = source_drain(r->source);
+	if (!err) {
+		source_freeze(r->source);
+		err = source_drain(r->source);
+	}
 	if (err >= 0)
 		err = recorder_look(r, clock_boot_ns());
 	return recorder_end(r, "what the kernel tells cannot be taken up", err);

@@ -173,6 +173,17 @@ static int take_sealed(struct writer *w, const struct dir_file *file, enum gap_c
 	return err;
 }
 
+static void forget(struct writer *w)
+{
+	hot_close(w->hot, true);
+	w->hot = NULL;
+	w->reopen[0] = '\0';
+	w->prev_end = w->recorded_since = 0;
+	w->stepped = false;
+	carry_free(w->carry);
+	w->carry = NULL;
+}
+
 /* From the youngest file back to the first that can be used. */
 static int take_last(struct writer *w, const struct dir_list *list, enum gap_cause *cause)
 {
@@ -197,6 +208,11 @@ static int take_last(struct writer *w, const struct dir_list *list, enum gap_cau
 		else
 			log_warn("history file '%s/%s' is left alone: %s", w->dir->path, file->name, db_strerror(err));
 		damaged = true;
+		/* What it was taken up as far as must not be gone on with. */
+		forget(w);
+		err = carry_new(&w->carry);
+		if (err)
+			return err;
 	}
 	if (damaged)
 		pulse_of_last(w);
@@ -217,17 +233,6 @@ static int recover(struct writer *w)
 	err = take_last(w, &list, &w->gap_cause);
 	dir_list_free(&list);
 	return err;
-}
-
-static void forget(struct writer *w)
-{
-	hot_close(w->hot, true);
-	w->hot = NULL;
-	w->reopen[0] = '\0';
-	w->prev_end = w->recorded_since = 0;
-	w->stepped = false;
-	carry_free(w->carry);
-	w->carry = NULL;
 }
 
 /* Of what SQLite maps or grows on a full disk it only knows that it failed. */
