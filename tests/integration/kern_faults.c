@@ -552,15 +552,23 @@ static void test_older_kernel(void **state)
 		assert_true(n > 0);
 }
 
+static void see_clock(void *ctx, int64_t boot_to_unix)
+{
+	*(int64_t *)ctx = boot_to_unix;
+}
+
 static void test_clock_is_set(void **state)
 {
-	int64_t offset;
+	int64_t offset, seen = 0;
 
 	start();
+	recorder_on_clock(rec, see_clock, &seen);
 	offset = tracker_offset(recorder_tracker(rec));
 	step += 3600LL * 1000000000;
 	look("an hour later");
 	assert_true(tracker_offset(recorder_tracker(rec)) - offset >= 3599LL * 1000000000);
+	assert_int_equal(tracker_offset(recorder_tracker(rec)), seen);
+	assert_int_equal(said.warnings, 1);
 	stop();
 }
 
