@@ -111,7 +111,7 @@ PY
 on_terminal() {
 	local name=$1
 	shift
-	python3 "$work/terminal.py" "$portlife" "$@" </dev/null 2>&1 | sed -E 's/\r$//; s/\x1b\[[0-9;]*m//g; s/\r[0-9]+ leases read[^\r]*\r\x1b\[K//g' >"$work/terminal"
+	python3 "$work/terminal.py" "$portlife" "$@" </dev/null 2>&1 | sed -E 's/\r$//; s/\x1b\[[0-9;]*m//g; s/(\r[0-9]+ leases read[^\r]*)+\r\x1b\[K//g' >"$work/terminal"
 	expect "$name on a terminal" tame "$work/terminal"
 }
 run trace --replay "$work/json.out" -o jsonl
