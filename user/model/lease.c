@@ -4,7 +4,8 @@
  *
  * Entries lie dense in chunks, so growing copies none of them and deleting
  * moves one: the last fills the hole.  The index holds entry number + 1, 0 for
- * a free slot, probed linearly and deleted by shifting back, so that there are
+ * a free slot, and the hash of the id, so that only the entry that is meant is
+ * looked at; it is probed linearly and deleted by shifting back, so that there are
  * no tombstones and a table that was once large becomes small again.
  */
 #include "model/lease.h"
@@ -16,9 +17,13 @@
 #define CHUNK 256	/* entries, 40 KiB */
 #define INDEX_MIN 64
 
+struct slot {
+	uint32_t at, hash;
+};
+
 struct lease_table {
 	struct lease_entry **chunks;
-	uint32_t *index;
+	struct slot *index;
 	size_t index_size;	/* a power of two */
 	size_t n_chunks, chunks_cap;
 	size_t count;
@@ -27,11 +32,11 @@ struct lease_table {
 _Static_assert(sizeof(struct lease_entry) == 160, "an entry is what a lease costs");
 
 /* Ids are counters; the mix spreads them over all bits (splitmix64). */
-static uint64_t lease_hash(uint64_t id)
+static uint32_t lease_hash(uint64_t id)
 {
 	id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9ULL;
 	id = (id ^ (id >> 27)) * 0x94d049bb133111ebULL;
-	return id ^ (id >> 31);
+	return (uint32_t)(id ^ (id >> 31));
 }
 
 int lease_table_new(struct lease_table **ret)
@@ -77,27 +82,34 @@ size_t lease_table_bytes(const struct lease_table *t)
 	       t->n_chunks * CHUNK * sizeof(struct lease_entry);
 }
 
-/* The slot that holds `id`, or the free slot where it belongs. */
-static size_t index_probe(const struct lease_table *t, uint64_t id)
+/* The slot that holds `id`, or the free slot where it belongs; `hash` is that of the id. */
+static size_t index_probe(const struct lease_table *t, uint64_t id, uint32_t hash)
 {
-	size_t mask = t->index_size - 1, slot = lease_hash(id) & mask;
+	size_t mask = t->index_size - 1, slot = hash & mask;
 
-	while (t->index[slot] && lease_table_at(t, t->index[slot] - 1)->lease.id != id)
+	while (t->index[slot].at && (t->index[slot].hash != hash || lease_table_at(t, t->index[slot].at - 1)->lease.id != id))
 		slot = (slot + 1) & mask;
 	return slot;
 }
 
 static int index_resize(struct lease_table *t, size_t size)
 {
-	uint32_t *index = calloc(size, sizeof(*index));
+	struct slot *index = calloc(size, sizeof(*index));
 
 	if (!index)
 		return -ENOMEM;
+	for (size_t i = 0; i < t->index_size; i++) {
+		size_t slot = t->index[i].hash & (size - 1);
+
+		if (!t->index[i].at)
+			continue;
+		while (index[slot].at)
+			slot = (slot + 1) & (size - 1);
+		index[slot] = t->index[i];
+	}
 	free(t->index);
 	t->index = index;
 	t->index_size = size;
-	for (size_t i = 0; i < t->count; i++)
-		index[index_probe(t, lease_table_at(t, i)->lease.id)] = (uint32_t)i + 1;
 	return 0;
 }
 
@@ -106,15 +118,15 @@ static void index_remove(struct lease_table *t, size_t hole)
 {
 	size_t mask = t->index_size - 1;
 
-	for (size_t slot = (hole + 1) & mask; t->index[slot]; slot = (slot + 1) & mask) {
-		size_t home = lease_hash(lease_table_at(t, t->index[slot] - 1)->lease.id) & mask;
+	for (size_t slot = (hole + 1) & mask; t->index[slot].at; slot = (slot + 1) & mask) {
+		size_t home = t->index[slot].hash & mask;
 
 		if (((slot - home) & mask) < ((slot - hole) & mask))
 			continue;	/* its home lies behind the hole */
 		t->index[hole] = t->index[slot];
 		hole = slot;
 	}
-	t->index[hole] = 0;
+	t->index[hole].at = 0;
 }
 
 static int chunks_add(struct lease_table *t)
@@ -156,19 +168,20 @@ static void lease_table_shrink(struct lease_table *t)
 {
 	while (t->count + 2 * CHUNK <= t->n_chunks * CHUNK)
 		free(t->chunks[--t->n_chunks]);
-	if (t->index_size > INDEX_MIN && t->count * 8 < t->index_size)
+	if (t->index_size > INDEX_MIN && t->count * 5 < t->index_size)
 		index_resize(t, t->index_size / 2);	/* no memory to become smaller: stay */
 }
 
 struct lease_entry *lease_table_find(const struct lease_table *t, uint64_t id)
 {
-	uint32_t at = t->index[index_probe(t, id)];
+	uint32_t at = t->index[index_probe(t, id, lease_hash(id))].at;
 
 	return at ? lease_table_at(t, at - 1) : NULL;
 }
 
 int lease_table_put(struct lease_table *t, const struct pl_lease *lease, struct lease_entry **ret)
 {
+	uint32_t hash = lease_hash(lease->id);
 	struct lease_entry *e;
 	int err;
 
@@ -181,7 +194,7 @@ int lease_table_put(struct lease_table *t, const struct pl_lease *lease, struct 
 		err = lease_table_reserve(t);
 		if (err)
 			return err;
-		t->index[index_probe(t, lease->id)] = (uint32_t)t->count + 1;
+		t->index[index_probe(t, lease->id, hash)] = (struct slot){ .at = (uint32_t)t->count + 1, .hash = hash };
 		t->count++;
 		e = lease_table_at(t, t->count - 1);
 		*e = (struct lease_entry){ .lease = *lease };
@@ -193,9 +206,9 @@ int lease_table_put(struct lease_table *t, const struct pl_lease *lease, struct 
 
 int lease_table_del(struct lease_table *t, uint64_t id, struct lease_entry *ret)
 {
-	size_t slot = index_probe(t, id), last = t->count - 1;
+	size_t slot = index_probe(t, id, lease_hash(id)), last = t->count - 1;
 	struct lease_entry *e;
-	uint32_t at = t->index[slot];
+	uint32_t at = t->index[slot].at;
 
 	if (!at)
 		return -ENOENT;
@@ -206,7 +219,7 @@ int lease_table_del(struct lease_table *t, uint64_t id, struct lease_entry *ret)
 	if (at - 1 != last) {
 		const struct lease_entry *moved = lease_table_at(t, last);
 
-		t->index[index_probe(t, moved->lease.id)] = at;
+		t->index[index_probe(t, moved->lease.id, lease_hash(moved->lease.id))].at = at;
 		*e = *moved;
 	}
 	t->count--;
