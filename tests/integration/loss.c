@@ -207,13 +207,33 @@ struct told {
 	pid_t pid;
 	unsigned int begins[65536];		/* of the load's leases that live now, by port */
 	unsigned int twice, strangers, live;
+	struct lease_table *ever, *held;	/* the load's leases by id, NULL: not wanted */
 };
+
+/* What a look found held may be told after its port has its next lease: so by id, not by port. */
+static void told_by_id(struct told *t, const struct event *ev)
+{
+	const struct pl_lease *l = &ev->lease;
+
+	if (ev->kind == EV_RELEASE) {
+		lease_table_del(t->held, l->id, NULL);
+	} else if (ev->kind == EV_ALLOC || ev->kind == EV_OPEN) {
+		t->twice += lease_table_find(t->ever, l->id) != NULL;
+		t->strangers += l->tgid != (uint32_t)t->pid;
+		if (lease_table_put(t->ever, l, NULL) || lease_table_put(t->held, l, NULL))
+			exit(2);
+	}
+}
 
 static void told_of_load(struct told *t, const struct event *ev)
 {
 	const struct pl_lease *l = &ev->lease;
 	unsigned int *n = &t->begins[l->lport];
 
+	if (t->ever) {
+		told_by_id(t, ev);
+		return;
+	}
 	if (ev->kind == EV_ALLOC || ev->kind == EV_OPEN) {
 		t->twice += *n > 0;
 		t->live += !*n;
@@ -380,11 +400,16 @@ static void check_gaps(struct recorder *r, const struct told *t, enum gap_cause 
 static struct recorder *start(const struct source_opts *opts, struct told *t)
 {
 	const struct told fresh = { .netns = t->netns, .pid = t->pid };
+	const bool by_id = t->ever;
 	struct recorder *r = NULL;
 	struct recorder_totals n;
 
 	for (int i = 0; i < 20; i++) {
+		lease_table_free(t->ever);
+		lease_table_free(t->held);
 		*t = fresh;
+		if (by_id && (lease_table_new(&t->ever) || lease_table_new(&t->held)))
+			exit(2);
 		if (recorder_open(opts, on_event, t, &r))
 			return NULL;
 		if (recorder_snapshot(r) < 0 || drain(r) < 0 || recorder_totals(r, &n))
@@ -433,6 +458,8 @@ static void begins_in_churn(enum tier tier, struct told *t)
 	memset(t, 0, sizeof(*t));
 	t->netns = load.netns;
 	t->pid = load.pid;
+	if (lease_table_new(&t->ever) || lease_table_new(&t->held))
+		exit(2);
 	load_next(&load);
 	load_next(&load);
 	pause_ms(50);
@@ -442,7 +469,8 @@ static void begins_in_churn(enum tier tier, struct told *t)
 		check(false, "churn: the recorder starts", "see above");
 	} else {
 		check_identity(r, t, "churn: what the kernel counted = told + lost");
-		check(t->live == HELD_MANY + HELD_LAST, "churn: each that is held is told", "%u of %d", t->live, HELD_MANY + HELD_LAST);
+		check(lease_table_count(t->held) == HELD_MANY + HELD_LAST, "churn: each that is held is told", "%zu of %d",
+		      lease_table_count(t->held), HELD_MANY + HELD_LAST);
 		check(!t->twice && !t->strangers, "churn: and once, with its owner", "%u begun twice, %u with another owner", t->twice,
 		      t->strangers);
 		check(t->begun > HELD_LAST, "churn: there was some", "%llu beginnings", (unsigned long long)t->begun);
@@ -450,6 +478,8 @@ static void begins_in_churn(enum tier tier, struct told *t)
 	}
 	load_end(&load);
 	recorder_close(r);
+	lease_table_free(t->ever);
+	lease_table_free(t->held);
 	memset(t, 0, sizeof(*t));
 }
 
