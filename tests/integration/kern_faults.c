@@ -488,6 +488,11 @@ static void answer_missed(long cmd, union bpf_attr *attr)
 	}
 }
 
+static int refuse_open(void *ctx, struct event *ev)
+{
+	return -ENOSPC;
+}
+
 static void test_missed(void **state)
 {
 	start();
@@ -502,6 +507,8 @@ static void test_missed(void **state)
 	look("and no more");
 	assert_int_equal(told.gaps[GAP_MISSED], 1);
 	assert_int_equal(told.live, HELD + 2);
+	assert_int_equal(recorder_each_open(rec, refuse_open, NULL), -ENOSPC);
+	assert_false(recorder_failed(rec));	/* it is the caller's to say */
 	stop();
 }
 

@@ -191,8 +191,10 @@ static int take_last(struct writer *w, const struct dir_list *list, enum gap_cau
 
 	for (size_t i = list->count; i-- > 0;) {
 		const struct dir_file *file = &list->files[i];
-		int err;
+		int err = w->carry ? 0 : carry_new(&w->carry);
 
+		if (err)
+			return err;
 		if (file->kind == DIR_MINUTES)
 			continue;
 		err = file->kind == DIR_HOT ? take_hot(w, list, i, cause) : take_sealed(w, file, cause);
@@ -210,23 +212,18 @@ static int take_last(struct writer *w, const struct dir_list *list, enum gap_cau
 		damaged = true;
 		/* What it was taken up as far as must not be gone on with. */
 		forget(w);
-		err = carry_new(&w->carry);
-		if (err)
-			return err;
 	}
 	if (damaged)
 		pulse_of_last(w);
 	*cause = GAP_CRASH;
-	return 0;
+	return w->carry ? 0 : carry_new(&w->carry);
 }
 
 static int recover(struct writer *w)
 {
 	struct dir_list list;
-	int err = carry_new(&w->carry);
+	int err = dir_list(w->dir, &list);
 
-	if (!err)
-		err = dir_list(w->dir, &list);
 	if (err)
 		return err;
 	w->gap_cause = GAP_CRASH;

@@ -401,8 +401,7 @@ void store_clock(struct store *st, int64_t clock)
 	st->looked = now;
 	st->opened_at = clock_boot_ns() - st->opts.open_age;	/* the next tick, by the new clock */
 	st->step = (struct msg_step){ .at = now, .clock = clock };
-	if (!make_room(st, sizeof(st->step)) && st->step.at)
-		add_step(st);
+	make_room(st, sizeof(st->step));	/* a batch begins with it: this one, or where there is no room the next */
 }
 
 void store_tick(struct store *st)
