@@ -108,7 +108,7 @@ echo "$had ports; $stops stops, $kills kills, $full full disks, $spaces times na
 
 # What the namespace's lives are in the history, and what gaps say is missing, from the time $2 on (ns).
 of() { for f in "$1"/lease-*.db "$1"/hot-*.db; do [[ ! -e $f ]] || sqlite3 -readonly "$f" "$2"; done; }
-lives() { of "$1" "SELECT port || '/' || start FROM leases WHERE netns=$ns_inode AND ended IS NOT NULL AND pid NOT NULL AND start>=${2:-0}"; }
+lives() { of "$1" "SELECT port || '/' || start FROM leases WHERE netns+0=$ns_inode AND ended IS NOT NULL AND pid+0 NOT NULL AND start>=${2:-0}"; }
 lost() { of "$1" "SELECT coalesce(sum(lost), 0) FROM gap WHERE lost > 0 AND until>=${2:-0}" | awk '{ n += $1 } END { print n + 0 }'; }
 lives "$disk/state" >"$work/steady.lives"
 lives "$work/state" >"$work/mortal.lives"
