@@ -117,7 +117,7 @@ expect "steady: no life is twice in the history" once "$work/steady.lives"
 expect "mortal: no life is twice in the history" once "$work/mortal.lives"
 # Of a long soak retention has removed the oldest files: then from the first load on that began after that.
 kept=0
-if compgen -G "$disk/state/minutes-*" >/dev/null; then
+if ! compgen -G "$disk/state/*-000001[-.]*" >/dev/null; then
 	kept=$(of "$disk/state" 'SELECT since+2000000000 FROM meta' | sort -n | head -n 1)
 fi
 since=$(awk -v kept="$kept" '$1 >= kept' "$work/starts" | head -n 1)
@@ -145,7 +145,7 @@ import sys
 rows = [tuple(map(int, l.split())) for l in open(sys.argv[1])]
 half = rows[-1][0] / 2
 most = [max(r[5] for r in rows if (r[0] < half) == early) for early in (True, False)]
-more = max(0, most[1] - most[0]) * 400 // 1024
+more = max(0, most[1] - most[0]) * 512 // 1024
 for at, slack, what in ((1, 3072, "memory of trace"), (2, 0, "descriptors of trace"), (3, 12288, "memory of record"), (4, 4, "descriptors of record")):
     most_or_least = max if "memory" in what else min
     first, second = (most_or_least(r[at] for r in rows if (r[0] < half) == early) for early in (True, False))
