@@ -19,23 +19,53 @@
 #define LINUX_EPIPE		32
 
 /*
- * The front of a socket, where nearly all lies that an event tells: where no plain
- * load is to be had, one read instead of ten.  The verifier holds each kernel's
- * offsets against the size.
+ * A copy of the front of a socket, where nearly all lies that an event tells: where
+ * no plain load is to be had, one read instead of ten.  The verifier holds each
+ * kernel's offsets against the size.
  */
 struct sock_head {
 	__u64 words[12];
 	struct sock *sk;	/* from typed_sock() */
 };
 
-#define HEAD_READ(head, field) \
+#define HEAD(head, field) \
 	(*(typeof(((struct sock_common *)0)->field) *)((char *)(head)->words + bpf_core_field_offset(struct sock_common, field)))
-#define HEAD(head, field) (cfg_typed ? (head)->sk->__sk_common.field : HEAD_READ(head, field))
+#define HEAD_LOAD(head, field) (HEAD(head, field) = (head)->sk->__sk_common.field)
+
+/* Three bit fields share this byte of a socket. */
+static __always_inline __u32 sock_options_at(void)
+{
+	return __CORE_RELO((struct sock_common *)0, skc_reuse, BYTE_OFFSET);
+}
+
+/* All that is asked of it, at once: each choice by itself would cost the kernel time when it loads the program. */
+static __always_inline void sock_load(struct sock_head *head)
+{
+	HEAD_LOAD(head, skc_family);
+	HEAD_LOAD(head, skc_state);
+	HEAD_LOAD(head, skc_num);
+	HEAD_LOAD(head, skc_dport);
+	HEAD_LOAD(head, skc_daddr);
+	HEAD_LOAD(head, skc_rcv_saddr);
+	HEAD_LOAD(head, skc_net.net);
+	HEAD_LOAD(head, skc_cookie.counter);
+	HEAD_LOAD(head, skc_v6_daddr.in6_u.u6_addr32[0]);
+	HEAD_LOAD(head, skc_v6_daddr.in6_u.u6_addr32[1]);
+	HEAD_LOAD(head, skc_v6_daddr.in6_u.u6_addr32[2]);
+	HEAD_LOAD(head, skc_v6_daddr.in6_u.u6_addr32[3]);
+	HEAD_LOAD(head, skc_v6_rcv_saddr.in6_u.u6_addr32[0]);
+	HEAD_LOAD(head, skc_v6_rcv_saddr.in6_u.u6_addr32[1]);
+	HEAD_LOAD(head, skc_v6_rcv_saddr.in6_u.u6_addr32[2]);
+	HEAD_LOAD(head, skc_v6_rcv_saddr.in6_u.u6_addr32[3]);
+	*((__u8 *)head->words + sock_options_at()) = *((__u8 *)head->sk + sock_options_at());
+}
 
 static __always_inline void sock_look(struct sock_head *head, struct sock *sk)
 {
 	head->sk = typed_sock((__u64)sk);
-	if (!cfg_typed)
+	if (cfg_typed)
+		sock_load(head);
+	else
 		bpf_probe_read_kernel(head->words, sizeof(head->words), sk);
 }
 
@@ -144,8 +174,7 @@ static __always_inline void sock_refresh(struct pl_lease *l, const struct sock_h
 /* Three bit fields that share a byte; TIME_WAIT sockets have them too. */
 static __always_inline __u8 sock_options(const struct sock_head *head)
 {
-	__u32 at = __CORE_RELO((struct sock_common *)0, skc_reuse, BYTE_OFFSET);
-	__u64 byte = cfg_typed ? *((__u8 *)head->sk + at) : *((__u8 *)head->words + at);
+	__u64 byte = *((__u8 *)head->words + sock_options_at());
 
 	/* skc_reuse has four bits, the others have one. */
 	return PL_S_KNOWN | (SOCK_OPTION(byte, skc_reuse) + 15) >> 4 << 1 | SOCK_OPTION(byte, skc_reuseport) << 2 |
