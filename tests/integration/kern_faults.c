@@ -144,13 +144,20 @@ static void child_netns(void)
 	close(fd);
 }
 
+/* A child does not outlive the test, also where that ends before the child has run at all. */
+static void child_mortal(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+}
+
 /* Time and again, each time in another namespace. */
 __attribute__((noreturn))
 static void child_main(int order, int done)
 {
 	int fds[HELD], ends[2], server;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		child_netns();
 		server = tcp(SERVER);
@@ -196,12 +203,14 @@ static void load_wait(void)
 
 static void load_start(void)
 {
+	pid_t parent = getpid();
 	int order[2], done[2];
 
 	assert_true(!pipe(order) && !pipe(done));
 	load.pid = fork();
 	assert_true(load.pid >= 0);
 	if (!load.pid) {
+		child_mortal(parent);
 		close(order[1]);
 		close(done[0]);
 		child_main(order[0], done[1]);
@@ -600,11 +609,11 @@ static void test_selftest_in_a_flood(void **state)
 	struct source_opts opts = { .tier = tier, .ring_size = 4096, .scope_all = true };
 	struct recorder_totals n;
 	uint64_t held, lost = 0;
-	pid_t flood = fork();
+	pid_t parent = getpid(), flood = fork();
 
 	assert_true(flood >= 0);
 	if (!flood) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		child_mortal(parent);
 		child_netns();
 		/* More at once than the ring takes, and not so many that others on this host suffer. */
 		for (;; usleep(1000))
