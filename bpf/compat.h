@@ -22,7 +22,7 @@ static __always_inline __u64 plain(const void *ptr)
 /*
  * a35b9af4ec2c ("bpf: Add a kfunc for generic type cast", 6.2): a number becomes a
  * pointer to a struct that the verifier knows.  What it points to is then read by
- * a plain load, where a helper takes some 15 ns; a pointer that leads nowhere reads
+ * a plain load, where a helper takes some 20 ns; a pointer that leads nowhere reads
  * as 0 either way.  The loader puts the number of the function in the place of the
  * mark, for libbpf would read all of the kernel's types to find it.
  */

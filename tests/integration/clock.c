@@ -17,7 +17,6 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +27,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "integration/check.h"
 
 #define SEC 1000000000LL
 #define MS 1000000LL
@@ -63,27 +64,8 @@ static struct nobody {
 } nobodies[32];
 
 static int n_lives, n_nobodies;
-static unsigned int passed, failed;
 static const char *portlife = "build/portlife", *tier = "auto";
 static char dir[] = "/tmp/clock.XXXXXX", state[64];
-
-__attribute__((format(printf, 3, 4)))
-static void check(bool good, const char *name, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (good) {
-		printf("ok - %s\n", name);
-		passed++;
-		return;
-	}
-	printf("not ok - %s: ", name);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	failed++;
-}
 
 static void die(const char *what)
 {

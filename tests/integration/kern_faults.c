@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "integration/udp.h"
 #include "kern/recorder.h"
 #include "kern/source_priv.h"
 
@@ -82,25 +83,14 @@ static int tcp(uint16_t port)
 	return fd;
 }
 
-static int udp(uint16_t port)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof(any)))
-		return fd;
-	close(fd);
-	return -1;
-}
-
 /* A recorder that looks through open files may hold what was just closed until its read() returns. */
 static int udp_when_free(uint16_t port)
 {
-	int fd = udp(port);
+	int fd = udp_bind(port);
 
 	for (int i = 0; fd < 0 && i < 10000; i++) {
 		usleep(1000);
-		fd = udp(port);
+		fd = udp_bind(port);
 	}
 	return fd;
 }
@@ -163,12 +153,12 @@ static void child_main(int order, int done)
 		server = tcp(SERVER);
 		MUST(!listen(server, 4));
 		for (int i = 0; i < HELD / 2; i++)
-			MUST((fds[i] = udp(0)) >= 0);
+			MUST((fds[i] = udp_bind(0)) >= 0);
 		connect_once(server, ends);
 		disconnect(ends);
 		child_step(order, done);	/* held before the start, one in TIME_WAIT */
 		for (int i = HELD / 2; i < HELD; i++)
-			MUST((fds[i] = udp(0)) >= 0);
+			MUST((fds[i] = udp_bind(0)) >= 0);
 		/* The next TIME_WAIT gets the memory of the one before; the last one is taken over for good. */
 		for (int i = 0; i < TAKEN; i++) {
 			if (i)
@@ -179,7 +169,7 @@ static void child_main(int order, int done)
 		for (int i = 0; i < CHURN; i++) {
 			int fd = udp_when_free(7);
 
-			MUST(fd >= 0 && (i % 10 || udp(7) < 0));
+			MUST(fd >= 0 && (i % 10 || udp_bind(7) < 0));
 			close(fd);
 		}
 		child_step(order, done);	/* lost */
@@ -618,7 +608,7 @@ static void test_selftest_in_a_flood(void **state)
 		/* More at once than the ring takes, and not so many that others on this host suffer. */
 		for (;; usleep(1000))
 			for (int i = 0; i < 30; i++)
-				close(udp(7));
+				close(udp_bind(7));
 	}
 	for (int i = 0; i < 20; i++) {
 		before();

@@ -17,7 +17,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +28,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "integration/check.h"
+#include "integration/udp.h"
 #include "kern/recorder.h"
 
 #define HELD 150
@@ -39,25 +40,7 @@
 #define HELD_LAST 64		/* of a load that churns: its youngest ports */
 #define LONGEST_WAIT_US 40000	/* of recorder_wait() */
 
-static unsigned int passed, failed, skipped;
-
-__attribute__((format(printf, 3, 4)))
-static void check(bool good, const char *name, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (good) {
-		printf("ok - %s\n", name);
-		passed++;
-		return;
-	}
-	printf("not ok - %s: ", name);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	failed++;
-}
+static unsigned int skipped;
 
 static void pause_ms(long ms)
 {
@@ -73,17 +56,6 @@ struct load {
 	uint32_t netns;
 	int order, done;	/* pipes: a byte there begins the next step, one here ends it */
 };
-
-static int udp_bind(uint16_t port)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof(any)))
-		return fd;
-	close(fd);
-	return -1;
-}
 
 static void step(int order, int done)
 {

@@ -29,9 +29,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <dirent.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "unit/fds.h"
+
 #ifdef FAULTY_KERNEL
 #include <linux/bpf.h>
 #include <sys/epoll.h>
@@ -464,17 +466,6 @@ static inline const char *faulty_name(void)
 			fail_msg("%s: after %s", #cond, faulty_name()); \
 	} while (0)
 
-static inline unsigned int faulty_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (d && readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /*
  * All of `scenario` with the fault at each place in turn: `before` prepares, `judge` looks at what is left.  SQLite fails with each of
  * `codes`, ended by 0, in turn.  Asserts that the faults did happen: a scenario that never comes by again tests nothing.
@@ -494,12 +485,12 @@ static inline void faulty_each(void (*before)(void), void (*scenario)(void), voi
 		for (enum faulty_manner m = FAULTY_FIRST; m <= FAULTY_ALWAYS; m++) {
 			if (!all && (faulty_at % 4 || m != FAULTY_FIRST + (faulty_at / 4 & 1)))
 				continue;
-			fds = faulty_fds();
+			fds = fds_open();
 			blocks = faulty_blocks.n;
 			before();
 			fired += faulty_run(faulty_at, m, n ? codes[(faulty_at + m) % n] : 0, scenario);
 			judge();
-			faulty_check(faulty_fds() == fds);
+			faulty_check(fds_open() == fds);
 			faulty_check(faulty_blocks.n == blocks);
 			runs++;
 		}

@@ -3,6 +3,7 @@
  * Damage that SQLite does not see: files that are whole for it and say what no recorder writes.  Passed over or set aside, and
  * the answer says so; never a crash, never a wrong "nobody".
  */
+#include "unit/fds.h"
 #include "unit/store_fixture.h"
 
 #define ROWS 300	/* on port 100 + i of file i */
@@ -194,17 +195,6 @@ static void test_rows_that_cannot_be_sealed(void **state)
 	check_set_aside("UPDATE lease SET id=id-100;UPDATE run SET first=first-100");
 }
 
-static unsigned int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (d && readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* Two hot files, as a kill shortly after a rotation leaves them, and the younger one cannot be taken up: the older one is. */
 static void test_younger_of_two(void **state)
 {
@@ -218,11 +208,11 @@ static void test_younger_of_two(void **state)
 	snprintf(cmd, sizeof(cmd), "cp -p %s %s/hot-000004.db", was, dir);
 	assert_int_equal(system(cmd), 0);
 	change("hot-000004", "UPDATE lease SET shape=77,duration=NULL");
-	before = descriptors();
+	before = fds_open();
 	st = open_store();
 	assert_int_equal(store_settle(st, WAIT_MS), 0);
 	store_close(st);
-	assert_int_equal(descriptors(), before);
+	assert_int_equal(fds_open(), before);
 	assert_int_equal(files_with("hot-000004", ".corrupt"), 1);
 	assert_int_equal(rows_of_all(&c), 3 * ROWS + 1);
 	assert_true(c.gap);
