@@ -138,6 +138,7 @@ wait "$cat"
 expect "record --print, a reader that stops: ends well" test "$status" -eq 0
 expect "record --print, a reader that stops: all is in the history" in_history stops 12000
 expect "record --print, a reader that stops: left out is said" test "$(left stops)" -gt 0
+expect "record --print, a reader that stops: the totals come last" tally_whole stops
 printed full /dev/full
 expect "record --print, a full stdout: an error at the end" test "$status" -eq 5
 expect "record --print, a full stdout: said" grep -q 'No space left on device; recording goes on' "$work/full.err"
@@ -146,4 +147,18 @@ head -n 20 <"$work/pipe" >"$work/gone.out" &
 printed gone "$work/pipe"
 expect "record --print, a reader that goes away: ends well" test "$status" -eq 0
 expect "record --print, a reader that goes away: all is in the history" in_history gone 12000
+
+# On a terminal both come to one place: first what happened, then what that amounts to.
+load_start 0
+"$portlife" record --print --tier "$tier" --state-dir "$work/both" >"$work/both.err" 2>&1 </dev/null &
+recorder=$!
+children+=("$recorder")
+until_true 60 grep -q '^portlife: recording to' "$work/both.err"
+sleep 0.5
+kill -TERM "$recorder"
+wait "$recorder"
+load_end
+after_counts() { sed '1,/^portlife: .*: allocs /d' "$work/both.err" | grep -Ec '^[0-9:.]+ (alloc|release) '; }
+expect "record --print, Ctrl-C under load: the totals come last" tally_whole both
+expect "record --print, Ctrl-C under load: no event after the counts that hold it" test "$(after_counts)" -eq 0
 tests_end

@@ -235,6 +235,8 @@ static int record_stop(struct record *r)
 
 	sd_notify(0, "STOPPING=1");
 	err = recorder_finish(r->recorder);
+	if (!err && r->stream)
+		record_printed(r, NULL);	/* before the counts that tell of it */
 	if (!err)
 		err = record_summary(r, clock_boot_ns());
 	record_log_tick(&r->log, clock_boot_ns(), true);
@@ -385,11 +387,11 @@ int cmd_record(int argc, char **argv)
 		err = record_start(&r);
 	if (!err) {
 		err = record_run(&r);
+		if (!err && r.stream)
+			err = stream_finish(r.stream);
 		cmd_tally(r.recorder);
 		err = cmd_recorder_exit(r.recorder, err);
 	}
-	if (!err && r.stream)
-		err = stream_finish(r.stream);
 	err = !err && r.stdout_failed ? EXIT_STORE : cmd_exit(err);
 	record_close(&r);
 	return err;
