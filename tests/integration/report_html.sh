@@ -15,7 +15,7 @@ run report --state-dir "$state" -o json
 cp "$work/stdout" "$work/report.json"
 run report --state-dir "$state" --html "$page"
 expect "a page is written, exit 3 for the loss in it" test "$status" -eq 3 -a -s "$page"
-expect "nothing else is left" test ! -e "$page.tmp"
+expect "nothing else is left" test "$(compgen -G "$page*")" = "$page"
 
 cat >"$work/page.py" <<'PY'
 import base64, hashlib, json, re, sys
@@ -41,13 +41,14 @@ PY
 expect "its policy names its own script and style, its data are the report's" python3 "$work/page.py" "$page" "$work/report.json"
 
 echo before >"$work/target"
-ln -s "$work/target" "$work/linked.html.tmp"
+ln -s "$work/target" "$work/linked.html"
 run report --state-dir "$state" --html "$work/linked.html"
-expect "a link under the temporary name is refused: exit 5" test "$status" -eq 5
-expect "and not followed" test "$(cat "$work/target")" = before -a ! -e "$work/linked.html"
-ln -s "$work/target" "$work/replaced.html"
-run report --state-dir "$state" --html "$work/replaced.html"
-expect "a link under the name itself is replaced, not followed" test "$(cat "$work/target")" = before -a ! -L "$work/replaced.html"
+expect "a link under the name is refused: exit 5" test "$status" -eq 5
+expect "neither followed nor replaced" test "$(cat "$work/target")" = before -a -L "$work/linked.html"
+mkfifo "$work/pipe.html"
+run report --state-dir "$state" --html "$work/pipe.html"
+expect "a pipe under the name is refused" test "$status" -eq 5 -a -p "$work/pipe.html"
+expect "and that is said" grep -q 'no regular file' "$work/stderr"
 run report --state-dir "$state" --html "$work/no/such/folder.html"
 expect "a folder that is not there: exit 5" test "$status" -eq 5
 expect "named in the message" grep -q 'no/such/folder' "$work/stderr"

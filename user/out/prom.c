@@ -3,15 +3,14 @@
 #include "out/prom.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
+#include "out/beside.h"
 
 #define MS 1000000LL
 #define SEC (1000 * MS)
@@ -312,45 +311,6 @@ void prom_render(struct strbuf *out, const struct prom_sample *s, bool open_metr
 		strbuf_puts(out, "# EOF\n");
 }
 
-/* ---- the file ---- */
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		bytes += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* The collector reads *.prom only, so the other name must not end so. */
-static int write_beside(const char *path, const struct strbuf *text)
-{
-	char beside[4096];
-	int fd, err;
-
-	if (snprintf(beside, sizeof(beside), "%s.%d", path, (int)getpid()) >= (int)sizeof(beside))
-		return -ENAMETOOLONG;
-	unlink(beside);
-	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -errno;
-	err = write_all(fd, text->data, text->len);
-	if (!err && fsync(fd))
-		err = -errno;
-	if (close(fd) && !err)
-		err = -errno;
-	if (!err && rename(beside, path))
-		err = -errno;
-	if (err)
-		unlink(beside);
-	return err;
-}
-
 int prom_write_file(const char *path, const struct prom_sample *s)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -359,7 +319,7 @@ int prom_write_file(const char *path, const struct prom_sample *s)
 	prom_render(&text, s, false);
 	err = strbuf_err(&text);
 	if (!err)
-		err = write_beside(path, &text);
+		err = beside_write(path, &text);
 	strbuf_free(&text);
 	return err;
 }

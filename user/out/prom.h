@@ -59,10 +59,7 @@ struct prom_sample {
 /* Appends the whole text; `open_metrics` chooses the format. */
 void prom_render(struct strbuf *out, const struct prom_sample *s, bool open_metrics);
 
-/*
- * Writes the text beside `path`, syncs it and renames it over `path`, so that a
- * reader sees one whole sample.  0 or a negative errno; nothing is said.
- */
+/* So that a reader sees one whole sample (out/beside.h, whose errno it returns). */
 int prom_write_file(const char *path, const struct prom_sample *s);
 
 #define PROM_TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"

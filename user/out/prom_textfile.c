@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "out/beside.h"
 
 struct prom_textfile {
 	char *path;
@@ -31,7 +32,7 @@ static void textfile_write(struct prom_textfile *t)
 	err = prom_write_file(t->path, s);
 	free(s);
 	if (err && !t->failing)
-		log_err("cannot write the metrics to '%s': %s", t->path, strerror(-err));
+		log_err("cannot write the metrics to '%s': %s", t->path, beside_why(err));
 	else if (!err && t->failing)
 		log_info("the metrics are written to '%s' again", t->path);
 	t->failing = err;

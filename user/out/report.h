@@ -49,9 +49,8 @@ void report_jsonl(struct strbuf *out, const struct report_view *v);
 /* The whole page. */
 void report_html(struct strbuf *out, const struct report_view *v);
 /*
- * Complete under its name or not at all: written to PATH.tmp, synced, renamed.
- * What lies under that name already is never followed nor overwritten.  0 or a
- * negative errno, said.
+ * Complete under its name or not at all (out/beside.h).  0 or a negative errno,
+ * said.
  */
 int report_html_write(const char *path, const struct strbuf *page);
 

@@ -8,16 +8,10 @@
  */
 #include "out/report.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "out/beside.h"
 #include "out/report_page.h"
 
 static void put_island(struct strbuf *out, const char *json, size_t len)
@@ -52,49 +46,11 @@ void report_html(struct strbuf *out, const struct report_view *v)
 	strbuf_free(&data);
 }
 
-/* ---- the file ---- */
-
-static int write_all(int fd, const char *at, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int report_html_write(const char *path, const struct strbuf *page)
 {
-	struct strbuf tmp = STRBUF_INIT;
-	int fd, err = 0;
+	int err = beside_write(path, page);
 
-	strbuf_printf(&tmp, "%s.tmp", path);
-	if (strbuf_err(&tmp))
-		return -ENOMEM;
-	fd = open(strbuf_str(&tmp), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		err = -errno;
-		log_err("cannot make '%s': %s", strbuf_str(&tmp), strerror(errno));
-		strbuf_free(&tmp);
-		return err;
-	}
-	err = write_all(fd, page->data, page->len);
-	if (!err && fsync(fd))
-		err = -errno;
-	if (close(fd) && !err)
-		err = -errno;
-	if (!err && rename(strbuf_str(&tmp), path))
-		err = -errno;
-	if (err) {
-		log_err("cannot write '%s': %s", path, strerror(-err));
-		unlink(strbuf_str(&tmp));
-	}
-	strbuf_free(&tmp);
+	if (err)
+		log_err("cannot write '%s': %s", path, beside_why(err));
 	return err;
 }
