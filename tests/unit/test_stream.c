@@ -324,10 +324,10 @@ static void test_live_reader_stops(void **state)
 	assert_int_equal(lines[1], seq);
 }
 
-/* And one whose reader never comes ends as well. */
-static void test_live_reader_never_comes(void **state)
+/* And one whose reader never comes ends as well; an event is whole with its last brace. */
+static void reader_never_comes(enum out_format format)
 {
-	struct stream_opts opts = { .format = OUT_JSONL, .live = true };
+	struct stream_opts opts = { .format = format, .live = true };
 	uint64_t seq = 0, whole = 0;
 	struct stream *s;
 	char buf[65536];
@@ -342,11 +342,43 @@ static void test_live_reader_never_comes(void **state)
 	fclose(opts.file);
 	while ((n = read(ends[0], buf, sizeof(buf))) > 0)
 		for (ssize_t i = 0; i < n; i++)
-			whole += buf[i] == '\n';
+			whole += buf[i] == '}';
 	assert_true(whole > 10);
 	assert_int_equal(whole + stream_unwritten(s), seq);
 	stream_free(s);
 	close(ends[0]);
+}
+
+static void test_live_reader_never_comes(void **state)
+{
+	reader_never_comes(OUT_JSONL);
+	reader_never_comes(OUT_JSON);
+}
+
+/* Of one that never took a byte: what is no event, a title, a day, a bracket, does not count. */
+static void test_live_reader_takes_nothing(void **state)
+{
+	static const enum out_format formats[] = { OUT_TABLE, OUT_CSV, OUT_JSONL, OUT_JSON };
+	char full[4096] = "";
+	int ends[2];
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		struct stream_opts opts = { .format = formats[i], .live = true, .header = true };
+		struct stream *s;
+		uint64_t seq = 0;
+
+		assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+		while (write(ends[1], full, sizeof(full)) > 0)
+			;
+		opts.file = fdopen(ends[1], "w");
+		assert_int_equal(stream_new(&opts, &s), 0);
+		send_some(s, &seq, 3);
+		assert_int_equal(stream_finish(s), 0);
+		assert_int_equal(stream_unwritten(s), 3);
+		stream_free(s);
+		fclose(opts.file);
+		close(ends[0]);
+	}
 }
 
 int main(void)
@@ -356,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_leases_only),  cmocka_unit_test(test_order_with_caller), cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_closed_pipe),  cmocka_unit_test(test_closed_file),   cmocka_unit_test(test_slow_reader),
 		cmocka_unit_test(test_live_reader_stops), cmocka_unit_test(test_live_reader_never_comes),
+		cmocka_unit_test(test_live_reader_takes_nothing),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -32,6 +32,7 @@ struct stream {
 	bool any;	/* an element of the JSON array was written */
 	bool live;
 	size_t sent;		/* bytes at the head of buf that are written already */
+	struct strbuf ends;	/* where in buf each event ends, as size_t: not every line is one */
 	int patience;		/* ms left until the next flush */
 	uint64_t unwritten, said;
 	int64_t say_at;		/* boot clock: not before */
@@ -80,6 +81,7 @@ void stream_free(struct stream *s)
 	if (!s)
 		return;
 	strbuf_free(&s->buf);
+	strbuf_free(&s->ends);
 	free(s);
 }
 
@@ -122,6 +124,23 @@ static size_t stream_waiting(const struct stream *s)
 	return s->buf.len - s->sent;
 }
 
+/* How many events are not written to their end; `forget`: the others, as if buf began behind what is written. */
+static uint64_t stream_events_waiting(struct stream *s, bool forget)
+{
+	size_t *at = (size_t *)s->ends.data, n = s->ends.len / sizeof(*at), waiting = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (at[i] <= s->sent)
+			continue;
+		if (forget)
+			at[waiting] = at[i] - s->sent;
+		waiting++;
+	}
+	if (forget)
+		strbuf_truncate(&s->ends, waiting * sizeof(*at));
+	return waiting;
+}
+
 /* What was written already makes room, but not for each few bytes. */
 static void stream_close_up(struct stream *s)
 {
@@ -129,6 +148,7 @@ static void stream_close_up(struct stream *s)
 
 	if (rest && s->sent < rest)
 		return;
+	stream_events_waiting(s, true);
 	if (!rest && s->buf.cap > STREAM_HELD / 8) {
 		strbuf_free(&s->buf);	/* a large one was for a reader that has come back */
 		s->buf = (struct strbuf)STRBUF_INIT;
@@ -184,16 +204,21 @@ static int stream_write_out(struct stream *s)
 	return err;
 }
 
+static void stream_drop(struct stream *s)
+{
+	strbuf_reset(&s->buf);
+	strbuf_reset(&s->ends);
+	s->sent = 0;
+}
+
 static int stream_push(struct stream *s)
 {
 	if (!s->err)
-		s->err = strbuf_err(&s->buf);
+		s->err = strbuf_err(&s->buf) ? strbuf_err(&s->buf) : strbuf_err(&s->ends);
 	if (!s->err && stream_waiting(s))
 		s->err = stream_write_out(s);
-	if (s->err) {
-		strbuf_reset(&s->buf);
-		s->sent = 0;
-	}
+	if (s->err)
+		stream_drop(s);
 	return s->err;
 }
 
@@ -219,10 +244,8 @@ static int stream_drain(struct stream *s)
 {
 	s->patience = STREAM_LAST_MS;
 	stream_push(s);
-	for (size_t i = s->sent; !s->err && i < s->buf.len; i++)
-		s->unwritten += s->buf.data[i] == '\n';
-	strbuf_reset(&s->buf);
-	s->sent = 0;
+	s->unwritten += stream_events_waiting(s, false);
+	stream_drop(s);
 	s->say_at = 0;
 	return stream_flush(s);
 }
@@ -264,7 +287,9 @@ int stream_event(struct stream *s, const struct event *ev)
 		return 0;
 	}
 	stream_put(s, ev);
-	if (strbuf_err(&s->buf) || (stream_waiting(s) >= STREAM_FULL && (!s->live || s->patience)))
+	if (s->live)
+		strbuf_put(&s->ends, (const char *)&s->buf.len, sizeof(s->buf.len));
+	if (strbuf_err(&s->buf) || strbuf_err(&s->ends) || (stream_waiting(s) >= STREAM_FULL && (!s->live || s->patience)))
 		return stream_push(s);
 	return s->err;
 }
