@@ -94,6 +94,9 @@ $(B)/tests/integration/%: tests/integration/%.c $(B)/libportlife.a
 	@mkdir -p $(@D)
 	$(call say,CCLD,$@)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $< $(B)/libportlife.a -luring -lcmocka -lpthread $(LIBS)
 
+# It makes calls fail only within these.
+$(B)/tests/integration/record_faults: private ALL_LDFLAGS += -Wl,--wrap=record_metrics_tick,--wrap=tally_look,--wrap=privilege_drop
+
 $(B)/tests/bench/load: tests/bench/load.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CCLD,$@)$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< -lpthread

@@ -43,7 +43,9 @@
 
 #define FAULTY_PLACES 4096
 #define FAULTY_DEPTH 24
+#ifndef FAULTY_STACK
 #define FAULTY_STACK 6
+#endif
 #define FAULTY_BLOCKS (1u << 20)	/* of memory, held by the program at once */
 
 enum faulty_manner { FAULTY_OFF, FAULTY_LEARN, FAULTY_FIRST, FAULTY_ALWAYS };
@@ -62,6 +64,7 @@ static struct {
 	uint64_t victim;	/* key of the place that fails */
 	const char *victim_call;
 	int code;		/* of SQLite, or errno of the kernel */
+	pthread_t thread;	/* only its calls fail, 0: those of all */
 	void *below;		/* who runs the scenario is not part of a place */
 } faulty = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static __thread bool faulty_inside;
@@ -162,7 +165,7 @@ static __attribute__((noinline)) bool faulty_here(const char *call)
 	bool fail = false;
 	uint64_t key;
 
-	if (faulty.manner == FAULTY_OFF || faulty_inside)
+	if (faulty.manner == FAULTY_OFF || faulty_inside || (faulty.thread && !pthread_equal(faulty.thread, pthread_self())))
 		return false;
 	/* A look at the stack costs more than all else here. */
 	if (faulty.manner != FAULTY_LEARN && (call != faulty.victim_call || (faulty.manner == FAULTY_FIRST && faulty.fired)))

@@ -20,6 +20,8 @@
 #include "cmd/record.h"
 #include "kern/host.h"
 
+#define SUMMARY_AGAIN 1000000000LL	/* after a failure */
+
 static int record_stored(struct record *r, const struct event *ev)
 {
 	switch (ev->kind) {
@@ -94,6 +96,16 @@ int record_tally(struct record *r, bool workloads, struct tally *ret)
 	return tally_look(&opts, tracker_leases(recorder_tracker(r->recorder)), ret);
 }
 
+/* Nothing is lost by that: the next one has the counts of this one, too. */
+static int record_no_summary(struct record *r, int64_t now, int err)
+{
+	if (!r->no_summary)
+		log_err("a summary cannot be made: %s; recording goes on, and the next one has its counts", strerror(-err));
+	r->no_summary = true;
+	r->summary_at = now + SUMMARY_AGAIN;
+	return EXIT_STORE;
+}
+
 /* The counts since the one before: to the history, the log and the printed stream. */
 static int record_summary(struct record *r, int64_t now)
 {
@@ -103,10 +115,12 @@ static int record_summary(struct record *r, int64_t now)
 	struct tally held;
 	int err = recorder_stats(r->recorder, stats);
 
-	if (!err)
-		err = record_tally(r, false, &held);
 	if (err)
 		return err;
+	err = record_tally(r, false, &held);
+	if (err)
+		return record_no_summary(r, now, err);
+	r->no_summary = false;
 	meter_summary(r->meter, stats, &held, now, &sum);
 	ev.summary = &sum;
 	recorder_sign(r->recorder, &ev);
@@ -138,7 +152,8 @@ static int record_due(struct record *r)
 		r->summary_at = now + r->conf.interval;
 		err = record_summary(r, now);
 	}
-	return err ? err : record_metrics_tick(r, now);
+	record_metrics_tick(r, now);
+	return err < 0 ? err : 0;
 }
 
 /* ---- signals ---- */
@@ -231,7 +246,7 @@ static void record_ready(struct record *r)
 
 static int record_stop(struct record *r)
 {
-	int err;
+	int err, open;
 
 	sd_notify(0, "STOPPING=1");
 	err = recorder_finish(r->recorder);
@@ -240,11 +255,11 @@ static int record_stop(struct record *r)
 	if (!err)
 		err = record_summary(r, clock_boot_ns());
 	record_log_tick(&r->log, clock_boot_ns(), true);
-	r->metrics.file_at = 0;
-	if (!err)
-		err = record_metrics_tick(r, clock_boot_ns());
+	r->metrics.file_at = r->metrics.again_at = 0;
+	record_metrics_tick(r, clock_boot_ns());
 	/* So that the next session can go on with what is open now. */
-	return err ? err : recorder_each_open(r->recorder, record_open, r);
+	open = err < 0 ? 0 : recorder_each_open(r->recorder, record_open, r);
+	return open ? open : err;
 }
 
 static int record_run(struct record *r)

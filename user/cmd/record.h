@@ -71,6 +71,9 @@ struct record_metrics {
 	struct prom_textfile *textfile;
 	uint32_t named[PROM_NETNS_MAX];	/* namespaces that have a label of their own, 0: free */
 	int64_t file_at, look_at;	/* boot clock of the next */
+	int64_t again_at;		/* and not before, after a failure */
+	uint64_t failed;		/* samples that could not be made */
+	bool failing;
 };
 
 /* Binds, and starts the threads.  0 or a negative errno, said. */
@@ -125,12 +128,12 @@ struct record {
 	int64_t deadline, summary_at;	/* boot clock */
 	int64_t watchdog, watchdog_at;	/* ns, 0: none */
 	int signals;			/* descriptor */
-	bool stdout_failed;
+	bool stdout_failed, no_summary;
 };
 
 /* What is held now; to be freed with tally_free().  0 or -ENOMEM. */
 int record_tally(struct record *r, bool workloads, struct tally *ret);
-/* Does what is due for metrics and thresholds. */
-int record_metrics_tick(struct record *r, int64_t now);
+/* Does what is due for metrics and thresholds; what cannot be done is said once, counted, and ends nothing. */
+void record_metrics_tick(struct record *r, int64_t now);
 
 #endif

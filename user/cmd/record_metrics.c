@@ -19,6 +19,7 @@
 #include "out/prom_listen.h"
 
 #define LOOK_EVERY (2 * 1000000000LL)
+#define AGAIN 1000000000LL	/* after a failure */
 #define CLOSE_MS 2000
 
 /* ---- opening ---- */
@@ -231,7 +232,7 @@ static int sample_fill(struct record *r, struct prom_sample *s)
 {
 	struct store_stats store;
 	struct tally t;
-	int err = recorder_stats(r->recorder, s->stats);
+	int err = source_stats(recorder_source(r->recorder), s->stats);
 
 	if (!err)
 		err = record_tally(r, r->conf.workloads, &t);
@@ -259,6 +260,7 @@ static int sample_fill(struct record *r, struct prom_sample *s)
 	s->store_write_errors = store.write_errors;
 	s->store_lost = store.lost;
 	s->log_dropped = log_sink_dropped(r->log.sink);
+	s->metrics_failed = r->metrics.failed + prom_textfile_failed(r->metrics.textfile);
 	return 0;
 }
 
@@ -280,32 +282,60 @@ static void sample_status(const struct prom_sample *s)
 		   (unsigned long long)s->live, s->n_netns, (unsigned long long)(s->store_bytes >> 20));
 }
 
-int record_metrics_tick(struct record *r, int64_t now)
+/* Takes `s` over. */
+static int sample_give(struct record_metrics *m, struct prom_sample *s, bool serve, bool file)
+{
+	struct prom_sample *copy = serve && file ? malloc(sizeof(*copy)) : NULL;
+	int err = serve && file && !copy ? -ENOMEM : 0;
+
+	if (copy)
+		memcpy(copy, s, sizeof(*copy));
+	else if (file && !serve)
+		copy = s;
+	if (copy)
+		prom_textfile_give(m->textfile, copy);
+	if (serve)
+		prom_server_give(m->server, s);
+	else if (!file)
+		free(s);
+	return err;
+}
+
+static int sample_tell(struct record *r, bool serve, bool file)
+{
+	struct prom_sample *s;
+	int err = sample_make(r, &s);
+
+	if (err)
+		return err;
+	record_log_pressure(&r->log, &r->conf, s);
+	sample_status(s);
+	return sample_give(&r->metrics, s, serve, file);
+}
+
+/* Who records does not stop for want of metrics. */
+static void metrics_outcome(struct record_metrics *m, int64_t now, int err)
+{
+	if (err && !m->failing)
+		log_err("the metrics cannot be made: %s; recording goes on", strerror(-err));
+	else if (!err && m->failing)
+		log_info("the metrics are made again");
+	m->failing = err;
+	m->failed += err != 0;
+	m->again_at = err ? now + AGAIN : 0;
+}
+
+void record_metrics_tick(struct record *r, int64_t now)
 {
 	struct record_metrics *m = &r->metrics;
 	bool serve = m->server && prom_server_wants(m->server), file = m->textfile && now >= m->file_at;
-	struct prom_sample *s, *copy;
-	int err;
 
-	if (!serve && !file && now < m->look_at)
-		return 0;
+	if ((!serve && !file && now < m->look_at) || now < m->again_at)
+		return;
 	record_ranges_look(&r->ranges, r->pressure, now);
 	pressure_tick(r->pressure, now, NULL, NULL);
-	err = sample_make(r, &s);
-	if (err)
-		return err;
 	m->look_at = now + LOOK_EVERY;
-	record_log_pressure(&r->log, &r->conf, s);
-	sample_status(s);
-	if (file) {
+	if (file)
 		m->file_at = now + r->conf.metrics_interval;
-		copy = malloc(sizeof(*copy));
-		if (copy)
-			prom_textfile_give(m->textfile, memcpy(copy, s, sizeof(*copy)));
-	}
-	if (serve)
-		prom_server_give(m->server, s);
-	else
-		free(s);
-	return 0;
+	metrics_outcome(m, now, sample_tell(r, serve, file));
 }

@@ -277,6 +277,8 @@ static void put_self(struct prom *p)
 	put_plain(p, "portlife_accepted_out_of_scope_total", "counter", "Accepted connections that were counted and not recorded.",
 		  p->s->stats[PL_STAT_SKIPPED]);
 	put_plain(p, "portlife_log_messages_dropped_total", "counter", "Log messages that the log did not take.", p->s->log_dropped);
+	put_plain(p, "portlife_metrics_failures_total", "counter", "Times that these metrics could not be made or written to their file.",
+		  p->s->metrics_failed);
 	put_head(p, "portlife_build_info", "info", "Version of portlife and the tier of kernel hooks in use.");
 	strbuf_puts(p->out, "portlife_build_info{version=\"");
 	put_label(p, p->s->version);

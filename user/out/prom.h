@@ -53,7 +53,7 @@ struct prom_sample {
 	struct hist lifetimes, reuse;
 	uint64_t store_bytes, store_write_errors, store_lost;
 	int64_t store_oldest;			/* unix ns, 0: nothing stored */
-	uint64_t log_dropped;
+	uint64_t log_dropped, metrics_failed;
 };
 
 /* Appends the whole text; `open_metrics` chooses the format. */

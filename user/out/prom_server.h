@@ -35,5 +35,7 @@ int prom_textfile_open(const char *path, struct prom_textfile **ret);
 void prom_textfile_close(struct prom_textfile *t, int ms);
 /* As prom_server_give(); a failure is said once, until it works again. */
 void prom_textfile_give(struct prom_textfile *t, struct prom_sample *sample);
+/* How often the file could not be written.  NULL is fine. */
+uint64_t prom_textfile_failed(const struct prom_textfile *t);
 
 #endif

@@ -17,6 +17,7 @@ struct prom_textfile {
 	char *path;
 	struct prom_sample *next;	/* atomic; NULL: none */
 	bool stop;			/* atomic */
+	uint64_t failed;		/* atomic */
 	bool failing;
 	sem_t wake;
 	pthread_t thread;
@@ -36,6 +37,12 @@ static void textfile_write(struct prom_textfile *t)
 	else if (!err && t->failing)
 		log_info("the metrics are written to '%s' again", t->path);
 	t->failing = err;
+	__atomic_add_fetch(&t->failed, err != 0, __ATOMIC_RELAXED);
+}
+
+uint64_t prom_textfile_failed(const struct prom_textfile *t)
+{
+	return t ? __atomic_load_n(&t->failed, __ATOMIC_RELAXED) : 0;
 }
 
 static void *textfile_thread(void *arg)
