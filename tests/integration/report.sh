@@ -58,7 +58,11 @@ expect "JSON lines have one too" jsonl_reads "$work/stdout"
 run report --state-dir "$state" --since '-30 days' --until '-29 days'
 expect "before recording began: exit 3" test "$status" -eq 3
 run report --state-dir "$work/none"
-expect "no history: exit 5" test "$status" -eq 5
+expect "no history: exit 3, as elsewhere" test "$status" -eq 3
+expect "no history: says what to do" grep -q "portlife record" "$work/stderr"
+run report --state-dir "$state" --until '-30 days'
+expect "up to before recording began: exit 3" test "$status" -eq 3
+expect "and it counts nothing" grep -q 'nothing was recorded' "$work/stdout"
 run report --state-dir "$state" --since +1h
 expect "a span in the future: exit 2" test "$status" -eq 2
 run report --state-dir "$state" --by colour

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -66,7 +67,7 @@ static inline void events_owner(struct event *ev, uint32_t pid, const char *comm
 	ev->lease.ppid = 1;
 	ev->lease.uid = 33;
 	ev->lease.owner_src = (uint8_t)src;
-	memcpy(ev->lease.comm, comm, strnlen(comm, PL_COMM_LEN - 1));
+	snprintf(ev->lease.comm, sizeof(ev->lease.comm), "%s", comm);
 	ev->proc_start = EVENTS_T0 - 3600 * EVENTS_S;
 }
 

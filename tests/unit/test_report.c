@@ -392,6 +392,26 @@ static void test_json_reads_back(void **unused)
 	report_free(r);
 }
 
+/* Whatever made a gap, the text names it. */
+static void test_causes_of_gaps(void **unused)
+{
+	for (enum gap_cause c = 0; c < GAP_CAUSES; c++) {
+		struct report *r = new_report(T0, T0 + 10 * EVENTS_S, false);
+		struct report_view v = { .r = r, .limit = 5, .utc = true };
+		const struct gap gap = { .from = T0, .to = T0 + EVENTS_S, .lost = -1, .cause = c };
+		struct strbuf out = STRBUF_INIT;
+		char want[32];
+
+		report_gap(r, &gap);
+		assert_int_equal(report_finish(r), 0);
+		report_text(&out, &v);
+		snprintf(want, sizeof(want), "(%s 1)", event_gap_name(c));
+		assert_non_null(strstr(strbuf_str(&out), want));
+		strbuf_free(&out);
+		report_free(r);
+	}
+}
+
 static void test_empty(void **unused)
 {
 	struct report *r = new_report(T0, T0 + 1, true);
@@ -415,7 +435,8 @@ int main(void)
 		cmocka_unit_test(test_reuse_in_any_files), cmocka_unit_test(test_reuse_of_overlapping),
 		cmocka_unit_test(test_reuse_needs_both_ends), cmocka_unit_test(test_instants), cmocka_unit_test(test_outside_the_span),
 		cmocka_unit_test(test_groups_in_bounded_memory), cmocka_unit_test(test_rising), cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_golden), cmocka_unit_test(test_json_reads_back), cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_golden), cmocka_unit_test(test_json_reads_back), cmocka_unit_test(test_causes_of_gaps),
+		cmocka_unit_test(test_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

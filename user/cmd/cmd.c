@@ -9,11 +9,13 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <portlife/config.h>
 #include "base/log.h"
 #include "base/parse.h"
 #include "kern/recorder.h"
+#include "store/history.h"
 
 const struct opt_word cmd_words_tier[] = {
 	{ "auto", TIER_NONE }, { "a", TIER_A }, { "b", TIER_B }, { "c", TIER_C }, { NULL, 0 },
@@ -81,6 +83,21 @@ int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest
 		return 0;
 	log_err("%s lies in the future", option);
 	return EXIT_USAGE;
+}
+
+int cmd_history_open(const char *dir, struct history **ret)
+{
+	int err = access(dir, F_OK) && errno == ENOENT ? -ENOENT : history_open(dir, ret);
+
+	if (err == -ENOENT || err == -ENODATA)
+		return -ENODATA;
+	return err ? EXIT_STORE : 0;
+}
+
+int cmd_history_none(const char *dir)
+{
+	log_err("there is no history in '%s': portlife record keeps one, and --live sees what happens now", dir);
+	return EXIT_INCOMPLETE;
 }
 
 int cmd_opt_exit(int err)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "base/opt.h"
 
+struct history;
 struct recorder;
 
 enum {
@@ -37,6 +38,11 @@ void cmd_tally(struct recorder *r);
 
 /* A time asked for that neither the clock nor the history (`youngest`, 0: none) has reached: EXIT_USAGE, said; else 0. */
 int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest);
+
+/* The history in `dir`: 0; -ENODATA, unsaid, where there is none; EXIT_STORE, said. */
+int cmd_history_open(const char *dir, struct history **ret);
+/* Says that there is none, and what to do about it: EXIT_INCOMPLETE. */
+int cmd_history_none(const char *dir);
 
 /* Exit codes of what opt_parse(), recorder_open() and an output returned. */
 int cmd_opt_exit(int err);

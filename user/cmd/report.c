@@ -163,7 +163,11 @@ static void history_default_span(const struct report_cmd *c, const struct histor
 
 	*since = c->since ? c->since : begin ? begin : 1;
 	*until = c->until ? c->until : info->live || !info->recorded_until ? c->now : info->recorded_until;
-	if (*until < *since)
+	if (*until >= *since)
+		return;
+	if (c->until)
+		*since = *until;	/* asked for: it lies before all that is there */
+	else
 		*until = *since;
 }
 
@@ -198,10 +202,10 @@ static int report_history(struct report_cmd *c)
 {
 	struct history *h = NULL;
 	struct history_info info;
-	int err = history_open(c->common.state_dir, &h);
+	int err = cmd_history_open(c->common.state_dir, &h);
 
 	if (err)
-		return EXIT_STORE;	/* said */
+		return err == -ENODATA ? cmd_history_none(c->common.state_dir) : err;
 	c->progress = isatty(STDERR_FILENO);
 	history_info(h, &info);
 	err = cmd_check_time("--since", c->since, c->now, info.youngest);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -315,14 +314,14 @@ static int who_then(struct who *w)
 	struct history *h = NULL;
 	int err;
 
-	/* No directory is no error: now can be asked without a recorder. */
-	err = access(w->common.state_dir, F_OK) && errno == ENOENT ? -ENOENT : history_open(w->common.state_dir, &h);
-	if (err == -ENOENT || err == -ENODATA) {
+	/* None is no error: now can be asked without a recorder. */
+	err = cmd_history_open(w->common.state_dir, &h);
+	if (err == -ENODATA) {
 		w->answer.hole = w->answer.asked_span ? HOLE_NO_HISTORY : HOLE_NONE;
 		return cmd_check_time(w->at ? "--at" : "--since", w->answer.since, w->now, 0);
 	}
 	if (err)
-		return EXIT_STORE;	/* said */
+		return err;
 	err = who_history(w, h);
 	history_close(h);
 	return err;

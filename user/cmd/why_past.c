@@ -467,15 +467,11 @@ int why_past(const struct why_opts *o)
 	p->o = o;
 	p->sink.common = &o->common;
 	p->boot_to_unix = clock_boot_to_unix();
-	err = access(o->common.state_dir, F_OK) && errno == ENOENT ? -ENOENT : history_open(o->common.state_dir, &p->h);
-	if (err == -ENOENT || err == -ENODATA) {
-		log_err("there is no history in '%s': portlife record keeps one, and --live sees what happens now", o->common.state_dir);
-		err = EXIT_INCOMPLETE;
-	} else if (err) {
-		err = EXIT_STORE;	/* said */
-	} else {
+	err = cmd_history_open(o->common.state_dir, &p->h);
+	if (!err)
 		err = past_ask(p);
-	}
+	else if (err == -ENODATA)
+		err = cmd_history_none(o->common.state_dir);
 	past_free(p);
 	return err;
 }

@@ -21,19 +21,17 @@
 
 static void say_gaps(struct strbuf *out, const struct report *r)
 {
-	static const char *const causes[] = { "ring", "table", "stopped", "crash", "boot", "store", "missed" };
-	unsigned int n[sizeof(causes) / sizeof(causes[0])] = { 0 };
+	unsigned int n[GAP_CAUSES] = { 0 };
 	char span[TIMEX_BUF];
 	const char *sep = "";
 
 	for (size_t i = 0; i < r->n_gaps && i < REPORT_KEEP; i++)
-		if (r->gaps[i].cause < sizeof(causes) / sizeof(causes[0]))
-			n[r->gaps[i].cause]++;
+		n[r->gaps[i].cause]++;
 	strbuf_printf(out, "  %" PRIu64 " gap%s, %s in all (", r->n_gaps, r->n_gaps == 1 ? "" : "s", timex_span(r->gap_ns, span));
-	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-		if (!n[i])
+	for (enum gap_cause c = 0; c < GAP_CAUSES; c++) {
+		if (!n[c])
 			continue;
-		strbuf_printf(out, "%s%s %u", sep, causes[i], n[i]);
+		strbuf_printf(out, "%s%s %u", sep, event_gap_name(c), n[c]);
 		sep = ", ";
 	}
 	strbuf_puts(out, r->n_gaps > REPORT_KEEP ? ", ...)\n" : ")\n");
