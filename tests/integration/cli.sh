@@ -28,11 +28,11 @@ refused frobnicate frobnicate
 refused --frob trace --frob
 refused -Z trace -Z
 refused --frob doctor --frob
-refused -- "--port" trace --port
+refused "'--port' needs a value" trace --port
 refused extra trace extra
 for bad in 0 70000 60303x 300-200 0x50 ' 80' 65536; do refused "'$bad'" trace --port "$bad"; done
 for bad in -5 '' 1,,2 1-2-3 '80,' ','; do refused --port trace --port "$bad"; done
-for bad in abc 5parsecs 1..5s 'ten minutes' '' -5s; do refused --duration trace --duration "$bad"; done
+for bad in abc 5parsecs 1..5s 'ten minutes' '' -5s 0; do refused --duration trace --duration "$bad"; done
 for bad in d A ab; do refused "'$bad'" trace --tier "$bad"; done
 refused --tier trace --tier ''
 refused "'d'" doctor --tier d
@@ -45,8 +45,8 @@ refused sctp trace --proto sctp
 refused some trace --scope some
 refused xml trace -o xml
 refused blue trace --color blue
-refused no-such-namespace trace --netns no-such-namespace
-refused csv doctor -o csv
+for bad in no-such-namespace /etc/passwd / /proc/self/ns/mnt; do refused "no network namespace '$bad'" trace --netns "$bad"; done
+refused "--live" report --live 0
 refused "no-header" trace --no-header=yes
 
 run
@@ -104,8 +104,8 @@ run trace --replay "$work/none.jsonl"
 if [[ $status -eq 5 && $(wc -l <"$work/stderr") -eq 1 ]] && grep -q "none.jsonl': No such file" "$work/stderr"; then ok "replay: no such file is one line"
 else not_ok "replay: no such file is one line" "exit $status: $(cat "$work/stderr")"; fi
 run trace --replay "$work"
-if [[ $status -eq 5 && -s $work/stderr ]]; then ok "replay: a folder is refused"
-else not_ok "replay: a folder is refused" "exit $status: $(cat "$work/stderr")"; fi
+if [[ $status -eq 5 ]] && grep -q "$work': Is a directory" "$work/stderr"; then ok "replay: a folder is refused, and named"
+else not_ok "replay: a folder is refused, and named" "exit $status: $(cat "$work/stderr")"; fi
 run trace --replay /dev/null -o json
 expect "replay of nothing as json is one empty document" python3 -c 'import json,sys; assert json.load(open(sys.argv[1])) == []' "$work/stdout"
 
@@ -206,10 +206,45 @@ for format in json jsonl; do
 	expect "doctor -o $format is one document" python3 -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
-assert d["tier"] in "abc" and d["hooks"] and len(d["tiers"]) == 3, d' "$work/stdout"
+assert d["tier"] in "abc" and d["hooks"] and len(d["tiers"]) == 3, d
+for h in d["hooks"]:
+    assert h["state"] in ("live", "missing") if h["tier"] == d["tier"] else h["state"] in ("fallback", "missing"), h' "$work/stdout"
 done
+cp "$work/stdout" "$work/doctor.json"
+run doctor -o csv
+expect "doctor -o csv has the same hooks" python3 -c '
+import csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[1])))
+want = [{k: v or "" for k, v in h.items()} for h in json.load(open(sys.argv[2]))["hooks"]]
+assert rows == want, (rows[:3], want[:3])' "$work/stdout" "$work/doctor.json"
+run doctor --state-dir "$work/"$'\e[31m' --no-header
+expect "doctor escapes what it was given" harmless "$work/stdout"
 
 netns_new || { not_ok "a private network namespace" "cannot be made"; tests_end; }
+
+# What is found by looking is of this host, too; and where it is, when that is elsewhere.
+in_netns_child python3 -c '
+import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 8081)); s.listen()
+print("ready", flush=True); time.sleep(600)' >"$work/holder"
+until_true 60 grep -q ready "$work/holder"
+run who 8081 --netns "/proc/$ns_pid/ns/net" -o json
+signed() {
+	python3 -c '
+import json, socket, sys
+for e in json.load(open(sys.argv[1]))[sys.argv[2]]:
+    assert e["host"] == socket.gethostname() and e["boot_id"] == open("/proc/sys/kernel/random/boot_id").read().strip(), e
+    break
+else: raise SystemExit("nobody")' "$@"
+}
+expect "who names host and boot of what it finds" signed "$work/stdout" now
+run why 8081 --netns "$ns_inode" -o json
+expect "why does, too" signed "$work/stdout" in_the_way
+run who 8081
+expect "who names another network namespace" grep -q ", in network namespace $ns_inode" "$work/stdout"
+in_netns "$portlife" who 8081 >"$work/stdout" 2>&1
+expect "and not one's own" bash -c "grep -q 'python3' '$work/stdout' && ! grep -q 'network namespace' '$work/stdout'"
+kill "$child"
 
 # Two names, two protocols, chosen and asked ports, a refusal; prints its pids.
 cat >"$work/work.py" <<'PY'

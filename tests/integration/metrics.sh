@@ -192,7 +192,7 @@ for bad in 0.0.0.0:9911 '[::]:9911' 192.0.2.1:9911; do
 done
 for bad in 9911 localhost:9911 127.0.0.1: unix: '::1:80' 127.0.0.1:99999; do
 	run record --state-dir "$work/other" --config "$work/conf" --metrics-listen "$bad" --duration 1s
-	expect "'$bad' is no address" test "$status" -ne 0
+	expect "'$bad' is no address" test "$status" -eq 2
 done
 record --metrics-listen 0.0.0.0:9911 --metrics-allow-remote
 expect "unless that is asked for" client get 127.0.0.1:9911

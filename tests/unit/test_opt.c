@@ -57,7 +57,7 @@ static int run_table(struct values *v, int min, int max, int (*use)(const struct
 		OPT_STR("comm", "NAME", &v->comm, "only this command"),
 		OPT_U32("pid", "PID", &v->pid, 1, 4194304, "only this process"),
 		OPT_PORTS("port", &v->ports, "only these ports"),
-		OPT_SPAN("duration", &v->duration, "stop by itself"),
+		OPT_SPAN_SOME("duration", &v->duration, "stop by itself"),
 		OPT_TIME("since", &v->since, "from then on"),
 		OPT_TIME("until", &v->until, "up to then"),
 		OPT_SIZE("ring-size", &v->ring, "size of the ring buffer [4M]"),
@@ -229,13 +229,14 @@ static void test_refusals(void **state)
 	check_refused("--failsx", "unknown option '--failsx'");
 	check_refused("-x", "unknown option '-x'");
 	check_refused("-5", "unknown option '-5'");
-	check_refused("--comm", "a value is missing after option 'comm'");
-	check_refused("-o", "a value is missing after option 'output'");
-	check_refused("--fails=yes", "no value belongs to option 'fails'");
+	check_refused("--comm", "option '--comm' needs a value; see");
+	check_refused("-o", "option '--output' needs a value; see");
+	check_refused("--fails=yes", "option '--fails' takes no value");
 	check_refused("--comm=", "option '--comm' needs a value");
 	check_refused("--pid|x", "option '--pid': 'x' is not a number from 1 to 4194304");
 	check_refused("--pid|0", "'0' is not a number from 1");
 	check_refused("--port|70000", "option '--port': port '70000' is above 65535");
+	check_refused("--duration|0", "option '--duration': '0' is no time at all");
 	check_refused("--duration|soon", "option '--duration': 'soon' is not a span");
 	check_refused("--duration|999y", "'999y' is out of range for a span");
 	check_refused("--since|whenever", "option '--since': 'whenever' is not a time");

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/str.h"
 #include "model/why.h"
+#include "out/why_answer.h"
 
 static struct event lease(uint8_t proto, unsigned int kind, uint16_t port, const char *to, uint16_t rport)
 {
@@ -222,12 +224,34 @@ static void test_hz(void **state)
 	assert_int_equal(why_hz(12345, 5000000000ULL), 0);
 }
 
+static void check_action(const char *unit, const char *cgroup, const char *want)
+{
+	struct why_holder h = { .role = WHY_LISTENING, .ev = lease(6, PL_KIND_BIND, 8080, NULL, 0) };
+	struct strbuf out = STRBUF_INIT;
+
+	h.ev.lease.tgid = 4711;
+	h.ev.where.unit = unit;
+	h.ev.where.cgroup = cgroup;
+	assert_true(why_holder_action(&out, &h, &(struct why_netns){ 0 }, true));
+	assert_string_equal(strbuf_str(&out), want);
+	strbuf_free(&out);
+}
+
+/* Below a manager of his own a user may call his unit as one of the system's. */
+static void test_action_names_no_units_of_users(void **state)
+{
+	check_action("nginx.service", "/system.slice/nginx.service", "to free it: systemctl stop nginx.service");
+	check_action("sshd.service", "/user.slice/user-1000.slice/user@1000.service/app.slice/sshd.service", "to free it: kill 4711");
+	check_action("session-3.scope", "/user.slice/user-1000.slice/session-3.scope", "to free it: kill 4711");
+	check_action(NULL, NULL, "to free it: kill 4711");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_roles), cmocka_unit_test(test_causes), cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_range_connect), cmocka_unit_test(test_range_others), cmocka_unit_test(test_range_clip),
-		cmocka_unit_test(test_hz),
+		cmocka_unit_test(test_hz), cmocka_unit_test(test_action_names_no_units_of_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,12 @@ static int opt_refuse(const struct opt_state *st, const char *what, const char *
 	return -EINVAL;
 }
 
+static int opt_refuse_value(const struct opt_state *st, const struct opt *o, const char *what)
+{
+	log_err("option '--%s' %s; see 'portlife %s --help'", o->name, what, st->cmd->name);
+	return -EINVAL;
+}
+
 static const struct opt *opt_find(const struct opt_cmd *cmd, const char *name, size_t len)
 {
 	for (const struct opt *o = cmd->opts; o->type != OPT_TYPE_END; o++)
@@ -92,6 +98,10 @@ static int opt_set_parsed(const struct opt_state *st, const struct opt *o, const
 	}
 	if (err)
 		snprintf(why, OPT_WHY_LEN, "is %s %s", err == -ERANGE ? "out of range for" : "not", form);
+	if (!err && o->type == OPT_TYPE_SPAN && *(int64_t *)o->value < o->lo) {
+		snprintf(why, OPT_WHY_LEN, "is no time at all");
+		err = -ERANGE;
+	}
 	return err;
 }
 
@@ -186,10 +196,10 @@ int opt_set_value(const struct opt_cmd *cmd, const char *name, const char *arg, 
 static int opt_take(struct opt_state *st, const struct opt *o, const char *value)
 {
 	if (!o->arg && value)
-		return opt_refuse(st, "no value belongs to option", o->name);
+		return opt_refuse_value(st, o, "takes no value");
 	if (o->arg && !value) {
 		if (st->at >= st->argc)
-			return opt_refuse(st, "a value is missing after option", o->name);
+			return opt_refuse_value(st, o, "needs a value");
 		value = st->argv[st->at++];
 	}
 	return opt_apply(st, o, value);

@@ -49,7 +49,7 @@ struct opt {
 	const char *arg;		/* what the value is called in the help; NULL: takes none */
 	const char *help;		/* one sentence, lower case, no full stop; the default in brackets */
 	void *value;
-	uint32_t lo, hi;		/* OPT_TYPE_U32 */
+	uint32_t lo, hi;		/* OPT_TYPE_U32; lo also of OPT_TYPE_SPAN */
 	const struct opt_word *words;	/* OPT_TYPE_WORD */
 	opt_call call;			/* OPT_TYPE_CALL */
 };
@@ -69,6 +69,9 @@ struct opt {
 	{ .type = OPT_TYPE_PORTS, .name = name_, .arg = "PORTS", .value = OPT_IS(ptr, struct ports), .help = help_ }
 #define OPT_SPAN(name_, ptr, help_) \
 	{ .type = OPT_TYPE_SPAN, .name = name_, .arg = "SPAN", .value = OPT_IS(ptr, int64_t), .help = help_ }
+/* At least a nanosecond: where no time at all would mean for ever, or something else. */
+#define OPT_SPAN_SOME(name_, ptr, help_) \
+	{ .type = OPT_TYPE_SPAN, .name = name_, .arg = "SPAN", .value = OPT_IS(ptr, int64_t), .lo = 1, .help = help_ }
 #define OPT_TIME(name_, ptr, help_) \
 	{ .type = OPT_TYPE_TIME, .name = name_, .arg = "TIME", .value = OPT_IS(ptr, int64_t), .help = help_ }
 #define OPT_SIZE(name_, ptr, help_) \

@@ -3,15 +3,20 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <portlife/config.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "kern/recorder.h"
@@ -29,16 +34,22 @@ int cmd_parse_netns(const char *arg, void *value, char *why, size_t why_size)
 {
 	char path[4096];
 	struct stat st;
+	int fd, err = -EINVAL;
 
 	if (!parse_u32(arg, 1, UINT32_MAX, value))
 		return 0;
 	snprintf(path, sizeof(path), "%s%s", strchr(arg, '/') ? "" : "/run/netns/", arg);
-	if (stat(path, &st)) {
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	/* Any other file has an inode number too, and nothing would ever match it. */
+	if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET && !fstat(fd, &st)) {
+		*(uint32_t *)value = (uint32_t)st.st_ino;
+		err = 0;
+	} else {
 		snprintf(why, why_size, "no network namespace '%s'", arg);
-		return -EINVAL;
 	}
-	*(uint32_t *)value = (uint32_t)st.st_ino;
-	return 0;
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
 int cmd_check_ring(uint64_t size)
@@ -83,6 +94,38 @@ int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest
 		return 0;
 	log_err("%s lies in the future", option);
 	return EXIT_USAGE;
+}
+
+/* Once, not for each of the hundred thousand sockets of a busy host. */
+static const char *here_host(void)
+{
+	static char host[65];
+
+	if (!host[0] && gethostname(host, sizeof(host) - 1))
+		return NULL;
+	return host;
+}
+
+static const char *here_boot_id(void)
+{
+	static char boot_id[CLOCK_BOOT_ID_LEN];
+
+	return boot_id[0] || !clock_boot_id(boot_id) ? boot_id : NULL;
+}
+
+static int own_string(const char **to, const char *from)
+{
+	if (*to || !from)
+		return 0;
+	*to = strdup(from);
+	return *to ? 0 : -ENOMEM;
+}
+
+int cmd_here(struct event *ev)
+{
+	int err = own_string(&ev->host, here_host());
+
+	return err ? err : own_string(&ev->boot_id, here_boot_id());
 }
 
 int cmd_history_open(const char *dir, struct history **ret)

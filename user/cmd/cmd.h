@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "base/opt.h"
 
+struct event;
 struct history;
 struct recorder;
 
@@ -38,6 +39,9 @@ void cmd_tally(struct recorder *r);
 
 /* A time asked for that neither the clock nor the history (`youngest`, 0: none) has reached: EXIT_USAGE, said; else 0. */
 int cmd_check_time(const char *option, int64_t at, int64_t now, int64_t youngest);
+
+/* An event found by looking at the kernel, its strings its own (model/event_list.h), is of this host and boot.  0 or -ENOMEM. */
+int cmd_here(struct event *ev);
 
 /* The history in `dir`: 0; -ENODATA, unsaid, where there is none; EXIT_STORE, said. */
 int cmd_history_open(const char *dir, struct history **ret);

@@ -22,6 +22,7 @@
 #include "cmd/cmd.h"
 #include "kern/host.h"
 #include "kern/recorder.h"
+#include "out/facts.h"
 
 #define TIERS 3
 
@@ -36,7 +37,7 @@ struct verify {
 	uint64_t table, told;		/* leases in the kernel's table, and in the reader's */
 	uint64_t missed;		/* found by a second look, seen by no hook */
 	uint64_t stale;			/* on record, but held no more */
-	int64_t span;
+	int64_t span;			/* 0: it did not come to that */
 	bool agrees;
 };
 
@@ -156,6 +157,21 @@ static int doctor_verify(struct doctor *d)
 	return err;
 }
 
+/* Why it is missing; NULL: it is not. */
+static const char *hook_reason(const struct hook_status *st)
+{
+	return st->state != HOOK_MISSING ? NULL : st->err ? strerror(-st->err) : "not in this kernel";
+}
+
+/* What works but is not used: another tier has its place. */
+static void doctor_fallbacks(struct doctor *d)
+{
+	for (int t = 0; t < TIERS; t++)
+		for (size_t i = 0; i < hooks_count; i++)
+			if ((int)d->used != TIER_A + t && d->tiers[t].hooks[i].state == HOOK_LIVE)
+				d->tiers[t].hooks[i].state = HOOK_FALLBACK;
+}
+
 /* ---- text ---- */
 
 static int text_hooks(const struct doctor *d)
@@ -178,7 +194,7 @@ static int text_hooks(const struct doctor *d)
 			tab_cell(tab, hook_state_name(st->state));
 			tab_cell(tab, hooks[i].target);
 			if (st->state == HOOK_MISSING)
-				tab_cellf(tab, "%s; lost: %s", st->err ? strerror(-st->err) : "not in this kernel", hooks[i].lost);
+				tab_cellf(tab, "%s; lost: %s", hook_reason(st), hooks[i].lost);
 			else
 				tab_cell(tab, "");
 		}
@@ -207,9 +223,9 @@ static void text_verify(const struct verify *v)
 
 static int doctor_text(const struct doctor *d)
 {
-	int err;
-
 	const struct host *h = &d->host;
+	struct strbuf dir = STRBUF_INIT;
+	int err;
 
 	printf("portlife %s on %s %s\n", PORTLIFE_VERSION, h->release, h->machine);
 	printf("BTF %s, lockdown %s, kprobes %s, tracefs %s, cgroup v2 %s\n", yes(h->btf), h->lockdown, yes(h->kprobes),
@@ -217,7 +233,9 @@ static int doctor_text(const struct doctor *d)
 	for (size_t i = 0; i < host_caps_count; i++)
 		if (!d->caps[i].have)
 			printf("missing %s: %s\n", d->caps[i].name, d->caps[i].why);
-	printf("state directory %s: %s\n\n", d->common.state_dir, d->state);
+	str_escape_str(&dir, d->common.state_dir);
+	printf("state directory %s: %s\n\n", strbuf_str(&dir), d->state);
+	strbuf_free(&dir);
 	for (int t = 0; t < TIERS; t++)
 		printf("tier %s (%s): %s%s\n", tier_name(TIER_A + t), tier_about(TIER_A + t), d->tiers[t].err ? "no; " : "works",
 		       d->tiers[t].why);
@@ -226,8 +244,39 @@ static int doctor_text(const struct doctor *d)
 		printf("  not seen: %s\n", *m);
 	putchar('\n');
 	err = text_hooks(d);
-	if (d->want_verify && d->used != TIER_NONE)
+	if (d->verify.span)
 		text_verify(&d->verify);
+	return err;
+}
+
+/* ---- CSV: the hooks ---- */
+
+static int doctor_csv(const struct doctor *d)
+{
+	struct strbuf out = STRBUF_INIT;
+	int err;
+
+	if (d->common.header)
+		strbuf_puts(&out, "tier,hook,program,state,reason,lost\n");
+	for (int t = 0; t < TIERS; t++)
+		for (size_t i = 0; i < hooks_count; i++) {
+			const struct hook_status *st = &d->tiers[t].hooks[i];
+			const char *fields[] = { tier_name(TIER_A + t), hooks[i].target, hooks[i].prog, hook_state_name(st->state),
+						 hook_reason(st), st->state == HOOK_MISSING ? hooks[i].lost : NULL };
+
+			if (st->state == HOOK_UNUSED)
+				continue;
+			for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
+				if (f)
+					strbuf_putc(&out, ',');
+				facts_csv_text(&out, fields[f]);
+			}
+			strbuf_putc(&out, '\n');
+		}
+	err = strbuf_err(&out);
+	if (!err)
+		fputs(strbuf_str(&out), stdout);
+	strbuf_free(&out);
 	return err;
 }
 
@@ -258,7 +307,7 @@ static void json_hook(struct json *j, enum tier t, const struct hook *h, const s
 	json_text(j, "hook", h->target);
 	json_text(j, "program", h->prog);
 	json_text(j, "state", hook_state_name(st->state));
-	json_text(j, "reason", st->state != HOOK_MISSING ? NULL : st->err ? strerror(-st->err) : "not in this kernel");
+	json_text(j, "reason", hook_reason(st));
 	json_text(j, "lost", st->state == HOOK_MISSING ? h->lost : NULL);
 	json_object_end(j);
 }
@@ -295,7 +344,7 @@ static void json_verify(struct json *j, const struct doctor *d)
 	const struct verify *v = &d->verify;
 
 	json_key(j, "verify");
-	if (!d->want_verify || d->used == TIER_NONE) {
+	if (!d->verify.span) {
 		json_null(j);
 		return;
 	}
@@ -371,7 +420,7 @@ int cmd_doctor(int argc, char **argv)
 	struct doctor d = { .common = COMMON_OPTS_INIT, .duration = 3000000000LL };
 	const struct opt opts[] = {
 		OPT_FLAG("verify", &d.want_verify, "record for a while and compare the counts with the kernel's sockets"),
-		OPT_SPAN("duration", &d.duration, "how long --verify records [3s]"),
+		OPT_SPAN_SOME("duration", &d.duration, "how long --verify records [3s]"),
 		OPT_WORD("tier", &d.asked, cmd_words_tier, "hooks to use [auto]"),
 		OPT_COMMON(&d.common),
 		OPT_END
@@ -383,10 +432,6 @@ int cmd_doctor(int argc, char **argv)
 
 	if (err)
 		return cmd_opt_exit(err);
-	if (d.common.output == OUT_CSV) {
-		log_err("doctor has no csv output; use table or json");
-		return EXIT_USAGE;
-	}
 	/* One write at the end: its error is the error. */
 	setvbuf(stdout, whole, _IOFBF, sizeof(whole));
 	d.caps = calloc(host_caps_count, sizeof(*d.caps));
@@ -396,12 +441,12 @@ int cmd_doctor(int argc, char **argv)
 	host_caps(d.caps);
 	doctor_state_dir(&d);
 	err = doctor_tiers(&d);
+	if (!err)
+		doctor_fallbacks(&d);
 	if (!err && d.want_verify && d.used != TIER_NONE)
 		err = doctor_verify(&d);
-	if (d.tiers[TIERS - 1].hooks && d.common.output == OUT_TABLE)
-		out = doctor_text(&d);
-	else if (d.tiers[TIERS - 1].hooks)
-		out = doctor_json(&d);
+	if (d.tiers[TIERS - 1].hooks)
+		out = d.common.output == OUT_TABLE ? doctor_text(&d) : d.common.output == OUT_CSV ? doctor_csv(&d) : doctor_json(&d);
 	for (int i = 0; i < TIERS; i++)
 		free(d.tiers[i].hooks);
 	free(d.caps);

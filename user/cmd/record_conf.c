@@ -55,7 +55,7 @@ static void conf_opts(struct record_conf *c, struct opt opts[OPTS_MAX])
 		OPT_FLAG("metrics-workloads", &c->workloads, "also tell the leases held by each of the top 50 workloads"),
 		OPT_STR("user", "NAME", &c->user, "become this user once attached"),
 		OPT_STR("config", "FILE", &c->config, "options, one 'key = value' a line [" CONFIG_DEFAULT "]"),
-		OPT_SPAN("duration", &c->duration, "stop by itself after this span"),
+		OPT_SPAN_SOME("duration", &c->duration, "stop by itself after this span"),
 		OPT_WORD("tier", &c->source.tier, cmd_words_tier, "hooks to use [auto]"),
 		OPT_WORD("scope", &c->scope, cmd_words_scope, "all: also accepted connections outside the ephemeral range [default]"),
 		OPT_SIZE("ring-size", &c->ring_size, "size of the ring buffer [8M]"),

@@ -422,7 +422,7 @@ int cmd_report(int argc, char **argv)
 	const struct opt opts[] = {
 		OPT_TIME("since", &c.since, "from this time on [the beginning of the history]"),
 		OPT_TIME("until", &c.until, "up to this time [now]"),
-		OPT_SPAN("live", &c.live, "trace for this span from now on and report that; needs no history"),
+		OPT_SPAN_SOME("live", &c.live, "trace for this span from now on and report that; needs no history"),
 		OPT_WORD("by", &c.by, by_words, "whose lifetimes to show side by side [exe]"),
 		OPT_U32("limit", "N", &c.limit, 1, 100000, "most rows of a table [10]"),
 		OPT_SPAN("idle", &c.idle, "a bound socket that nobody uses is suspect from this age on [1h]"),

@@ -128,8 +128,10 @@ static int trace_replay(struct trace *t)
 			err = stream_event(t->stream, ev);
 		}
 	}
-	if (!err && ferror(f))
-		err = -EIO;
+	if (!err && !feof(f)) {
+		log_err("cannot read '%s': %s", t->replay, strerror(errno));
+		err = EXIT_STORE;
+	}
 	if (err >= 0) {	/* what was read is shown, whatever came after */
 		int flushed = stream_finish(t->stream);
 
@@ -158,7 +160,7 @@ int cmd_trace(int argc, char **argv)
 		OPT_STR("cgroup", "PATH", &f->cgroup, "only this cgroup and those below it"),
 		OPT_FLAG("fails", &f->fails, "only attempts that got no port"),
 		OPT_FLAG("leases", &t.leases, "one line for each finished lease"),
-		OPT_SPAN("duration", &t.duration, "stop by itself after this span"),
+		OPT_SPAN_SOME("duration", &t.duration, "stop by itself after this span"),
 		OPT_FLAG("snapshot", &t.snapshot, "first list what is held already [on]"),
 		OPT_UNSET("no-snapshot", &t.snapshot, "do not list what is held already"),
 		OPT_WORD("tier", &t.tier, cmd_words_tier, "hooks to use [auto]"),

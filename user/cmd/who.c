@@ -160,6 +160,8 @@ static int who_now(struct who *w)
 		w->answer.now_known = true;
 		err = now_from_peers(w);
 	}
+	for (size_t i = 0; !err && i < w->held_now.n; i++)
+		err = cmd_here(&w->held_now.at[i]);
 	source_close(w->source);
 	w->source = NULL;
 	return err == -ENOMEM ? err : 0;
@@ -196,6 +198,7 @@ static int held_peer(void *ctx, const struct pl_lease *l)
 	struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_OPEN }, .lease = *l };
 	struct who *w = ctx;
 	struct event ev;
+	int err;
 
 	if ((l->flags & PL_F_SNAPSHOT) || !who_wants(w, l) || event_decode(&rec, w->boot_to_unix, &ev) ||
 	    ev.start > w->answer.until)
@@ -203,7 +206,10 @@ static int held_peer(void *ctx, const struct pl_lease *l)
 	for (size_t i = 0; i < w->held.n; i++)
 		if (same_life(&w->held.at[i], &ev))
 			return 0;
-	return w->held.n < w->limit ? event_list_add(&w->held, &ev) : 0;
+	if (w->held.n >= w->limit)
+		return 0;
+	err = event_list_add(&w->held, &ev);
+	return err ? err : cmd_here(&w->held.at[w->held.n - 1]);
 }
 
 /* A recorder that was started again goes on with the life that its history knows; the kernel's table begins anew. */
@@ -445,6 +451,7 @@ int cmd_who(int argc, char **argv)
 	if (who_span(&w))
 		return EXIT_USAGE;
 	w.answer.proto = (uint8_t)w.proto;
+	w.answer.own_netns = host_netns();
 	w.answer.asked_now = !w.answer.asked_span;
 	who_facts(&w);
 	if (w.answer.asked_now)

@@ -49,7 +49,7 @@ int cmd_why(int argc, char **argv)
 		OPT_TIME("until", &o.until, "refusals up to this time [now]"),
 		OPT_U32("limit", "N", &o.limit, 0, 1000000, "explain only the last N, 0: all [1000]"),
 		OPT_FLAG("live", &o.live, "trace now, and explain refusals as they happen"),
-		OPT_SPAN("duration", &o.duration, "stop --live by itself after this time"),
+		OPT_SPAN_SOME("duration", &o.duration, "stop --live by itself after this time"),
 		OPT_WORD("tier", &o.tier, cmd_words_tier, "hooks to use with --live [auto]"),
 		OPT_WORD("scope", &o.scope_all, cmd_words_scope, "of --live: all: also accepted connections outside the ephemeral range [all]"),
 		OPT_SIZE("ring-size", &o.ring_size, "ring buffer of --live [8M]"),

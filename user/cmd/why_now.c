@@ -227,6 +227,10 @@ static int now_look(struct now *w)
 	if (!err)
 		err = source_peers(w->p.port, w->p.port, now_peer, w);
 	source_close(w->source);
+	for (size_t i = 0; !err && i < w->held.n; i++)
+		err = cmd_here(&w->held.at[i].ev);
+	for (size_t i = 0; !err && i < w->others.n; i++)
+		err = cmd_here(&w->others.at[i].ev);
 	return err ? cmd_open_exit(err) : 0;
 }
 

@@ -57,7 +57,7 @@ static int src_open(struct src *s, const void *data, size_t size)
 
 	if (size < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len > size || h->type_off > size - h->hdr_len ||
 	    h->type_len > size - h->hdr_len - h->type_off || h->str_off > size - h->hdr_len ||
-	    h->str_len > size - h->hdr_len - h->str_off || !h->str_len)
+	    h->str_len > size - h->hdr_len - h->str_off || !h->str_len || (h->hdr_len | h->type_off) % 4)
 		return -EINVAL;
 	s->types = (const char *)data + h->hdr_len + h->type_off;
 	s->types_len = h->type_len;

@@ -84,7 +84,7 @@ static void say_cmdline(struct strbuf *out, const struct event *ev)
 }
 
 /* `seen`: from the kernel now; else from the history, where an open end means held when last seen. */
-static void say_row(struct strbuf *out, const struct event *ev, bool seen, bool utc, int64_t now)
+static void say_row(struct strbuf *out, const struct answer *a, const struct event *ev, bool seen, bool utc, int64_t now)
 {
 	const struct pl_lease *l = &ev->lease;
 	int64_t start = l->flags & PL_F_SNAPSHOT ? 0 : ev->start;
@@ -103,6 +103,8 @@ static void say_row(struct strbuf *out, const struct event *ev, bool seen, bool 
 	if (event_has_remote(ev))
 		strbuf_printf(out, l->family == AF_INET6 ? ", to [%s]:%u" : ", to %s:%u",
 			      event_addr(l->family, l->raddr, addr), l->rport);
+	if (a->own_netns && l->netns != a->own_netns)
+		strbuf_printf(out, ", in network namespace %u", l->netns);
 	if (ev->closed)
 		strbuf_printf(out, ", in TIME_WAIT from %s", timex_clock(ev->closed, utc, from));
 	else if (l->flags & PL_F_TIME_WAIT)
@@ -129,7 +131,7 @@ static void say_now(struct strbuf *out, const struct answer *a, bool utc, int64_
 		strbuf_puts(out, a->now[i].lease.flags & PL_F_TIME_WAIT ? " is held in TIME_WAIT, by " : " is held by ");
 		say_owner(out, &a->now[i]);
 		strbuf_putc(out, '\n');
-		say_row(out, &a->now[i], true, utc, now);
+		say_row(out, a, &a->now[i], true, utc, now);
 	}
 }
 
@@ -186,7 +188,7 @@ static void say_then(struct strbuf *out, const struct answer *a, bool utc, int64
 			say_when(out, a, utc);
 		}
 		strbuf_putc(out, '\n');
-		say_row(out, &a->held[i], false, utc, now);
+		say_row(out, a, &a->held[i], false, utc, now);
 	}
 	say_hole(out, a, utc);
 }
@@ -202,7 +204,7 @@ static void say_before(struct strbuf *out, const struct answer *a, bool utc, int
 		strbuf_putc(out, ' ');
 		say_owner(out, &a->held[i]);
 		strbuf_puts(out, "\n  ");
-		say_row(out, &a->held[i], false, utc, now);
+		say_row(out, a, &a->held[i], false, utc, now);
 	}
 }
 

@@ -23,6 +23,7 @@ struct answer {
 	struct ask ask;
 	const char *asked;		/* as it was written */
 	uint8_t proto;			/* 0: any */
+	uint32_t own_netns;		/* of who asks, 0: unknown; others are named in the text */
 	bool asked_now, asked_span;	/* was now looked at; was a time or a span asked for */
 	int64_t at, since, until;	/* unix ns; at != 0: one moment */
 	const char *service;		/* registered name, NULL: none */

@@ -102,7 +102,7 @@ static int listen_unix(const char *path)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int err;
 
-	if (!*path || strlen(path) >= sizeof(sun.sun_path))
+	if (strlen(path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sun.sun_path, path, strlen(path));
 	err = unlink_stale(&sun);
@@ -147,7 +147,7 @@ int prom_listen(const char *where, bool remote)
 {
 	int fd;
 
-	if (!is_unix(where))
+	if (!is_unix(where) || !where[5])
 		return listen_inet(where, remote);
 	fd = listen_unix(where + 5);
 	if (fd < 0)

@@ -140,9 +140,15 @@ static void say_reserved(struct strbuf *out, const struct ports *set, uint16_t m
 	}
 }
 
+/* Of the system's manager: below a user's own one its owner may call a unit as he likes, sshd.service too. */
+static bool system_unit(const struct workload *w)
+{
+	return w->unit && strstr(w->unit, ".service") && !(w->cgroup && strstr(w->cgroup, "/user@"));
+}
+
 static void say_stop(struct strbuf *out, const struct event *ev)
 {
-	if (ev->where.unit && strstr(ev->where.unit, ".service")) {
+	if (system_unit(&ev->where)) {
 		strbuf_puts(out, "systemctl stop ");
 		str_escape_str(out, ev->where.unit);
 	} else {
