@@ -53,6 +53,12 @@ static int keep(void *ctx, const struct pressure_use *u)
 	return 0;
 }
 
+static int keep_netns(void *ctx, uint32_t netns)
+{
+	*(uint32_t *)ctx = netns;
+	return 0;
+}
+
 static int never_netns(void *ctx, uint32_t netns)
 {
 	return -EINVAL;
@@ -138,6 +144,32 @@ static void test_destinations(void **state)
 		tell(p, lease(id, 6, PL_KIND_CONNECT, 1, NULL, 0), EV_RELEASE);
 	assert_int_equal(pressure_worst(p, 0, &u, 1), 0);
 	assert_int_equal(pressure_each_space(p, keep, &u), 0);
+	pressure_free(p);
+}
+
+/* A change of the range or of its reserved ports counts anew, also what is bound. */
+static void test_range_changes(void **state)
+{
+	struct pressure *p = fresh(0, 0, 0);
+	struct ports reserved = { .count = 0 };
+
+	tell(p, lease(1, 6, PL_KIND_UNKNOWN, 40000, "10.0.0.9", 443), EV_OPEN);	/* found: a connection, as it looks */
+	tell(p, lease(2, 6, PL_KIND_BIND0, 40001, NULL, 0), EV_ALLOC);
+	tell(p, lease(3, 6, PL_KIND_UNKNOWN, 40003, NULL, 0), EV_OPEN);	/* found: bound */
+	for (int i = 0; i < 2; i++) {
+		pressure_range(p, 7, 40000, (uint16_t)(40009 + i), NULL);
+		assert_int_equal(dest(p).used[0] + dest(p).used[1], 1);
+		assert_int_equal(dest(p).blocked, 2);
+	}
+	ports_add(&reserved, 40001, 40001);
+	pressure_range(p, 7, 40000, 40010, &reserved);
+	assert_int_equal(dest(p).blocked, 1);
+	ports_add(&reserved, 40005, 40005);
+	pressure_range(p, 7, 40000, 40010, &reserved);
+	assert_int_equal(space(p).capacity[1], 3);
+	pressure_range(p, 7, 40000, 40010, NULL);
+	assert_int_equal(space(p).capacity[1], 5);
+	assert_int_equal(dest(p).blocked, 2);
 	pressure_free(p);
 }
 
@@ -313,13 +345,16 @@ static void test_empty_for_a_moment(void **state)
 {
 	struct pressure *p = fresh(0, 0, 0);
 	int64_t now = 1000000000;
+	uint32_t netns = 0;
 
 	tell(p, lease(1, 6, PL_KIND_BIND0, 40000, NULL, 0), EV_ALLOC);
 	assert_int_equal(pressure_range(p, 7, 40000, 40009, NULL), 0);
+	assert_int_equal(pressure_each_netns(p, keep_netns, &netns), 0);
 	tell(p, lease(1, 6, PL_KIND_BIND0, 40000, NULL, 0), EV_RELEASE);
 	assert_int_equal(pressure_range(p, 7, 40000, 40009, NULL), -ENOENT);
 	pressure_tick(p, now, NULL, NULL);
 	assert_int_equal(pressure_each_netns(p, never_netns, NULL), 0);
+	assert_int_equal(netns, 7);
 	tell(p, lease(2, 6, PL_KIND_BIND0, 40001, NULL, 0), EV_ALLOC);
 	assert_true(space(p).known);
 	assert_int_equal(space(p).used[0], 0);
@@ -358,8 +393,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parity_and_reserved), cmocka_unit_test(test_destinations),
-		cmocka_unit_test(test_udp_shares_nothing), cmocka_unit_test(test_levels), cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_bounds), cmocka_unit_test(test_against_naive), cmocka_unit_test(test_empty_for_a_moment),
+		cmocka_unit_test(test_range_changes), cmocka_unit_test(test_udp_shares_nothing), cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_growth), cmocka_unit_test(test_bounds), cmocka_unit_test(test_against_naive), cmocka_unit_test(test_empty_for_a_moment),
 		cmocka_unit_test(test_idslots),
 	};
 

@@ -208,6 +208,41 @@ static void test_outside_the_span(void **unused)
 	report_free(r);
 }
 
+static void tell_minute(struct report *r, int64_t at, uint32_t netns, uint32_t hi, uint32_t reserved)
+{
+	const struct summary_netns space = { .netns = netns, .range_lo = 40000, .range_hi = hi, .reserved = reserved };
+	const struct summary sum = { .netns = &space, .n_netns = 1 };
+	struct event ev = { .kind = EV_SUMMARY, .ts = at, .summary = &sum };
+
+	assert_int_equal(report_minute(r, &ev), 0);
+}
+
+/* Whoever has most leases comes first; a range that was set anew is said to have changed, in whatever order it is told. */
+static void test_spaces(void **unused)
+{
+	struct report *r = new_report(T0, T0 + 1000 * EVENTS_S, false);
+	struct event ev = life(40000, T0 + EVENTS_S, T0 + 2 * EVENTS_S);
+
+	for (uint32_t netns = 1; netns <= 3; netns++)
+		for (uint32_t n = 0; n < (netns == 2 ? 2 : 1); n++) {
+			ev.lease.netns = netns;
+			ev.lease.lport++;
+			tell(r, ev);
+		}
+	for (int64_t m = 0; m < 3; m++) {
+		tell_minute(r, T0 + (60 + m) * EVENTS_S, 1, 40009, 0);
+		tell_minute(r, T0 + (60 - m) * EVENTS_S, 2, m ? 40019 : 40009, 0);
+		tell_minute(r, T0 + (60 + m) * EVENTS_S, 3, 40009, m == 2);
+	}
+	assert_int_equal(report_finish(r), 0);
+	assert_int_equal(r->spaces.n, 3);
+	assert_true(r->spaces.at[0].netns == 2 && r->spaces.at[1].netns == 1 && r->spaces.at[2].netns == 3);
+	assert_true(r->spaces.at[0].range_changed && !r->spaces.at[1].range_changed && r->spaces.at[2].range_changed);
+	assert_int_equal(r->spaces.at[0].hi, 40009);	/* that of the latest minute */
+	assert_int_equal(r->spaces.at[2].reserved, 1);
+	report_free(r);
+}
+
 /* ---- groups ---- */
 
 /* Far more processes than fit: who had many leases is there, and the bound holds. */
@@ -434,6 +469,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reuse_in_any_files), cmocka_unit_test(test_reuse_of_overlapping),
 		cmocka_unit_test(test_reuse_needs_both_ends), cmocka_unit_test(test_instants), cmocka_unit_test(test_outside_the_span),
+		cmocka_unit_test(test_spaces),
 		cmocka_unit_test(test_groups_in_bounded_memory), cmocka_unit_test(test_rising), cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_golden), cmocka_unit_test(test_json_reads_back), cmocka_unit_test(test_causes_of_gaps),
 		cmocka_unit_test(test_empty),

@@ -115,6 +115,41 @@ static void test_judge(void **state)
 	assert_false(h.in_the_way);
 }
 
+static struct why_sock sock_at(uint8_t family, const char *addr, uint8_t opts, uint32_t dev)
+{
+	struct why_sock s = { .proto = IPPROTO_TCP, .family = family, .opts = opts, .dev = dev };
+
+	assert_int_equal(inet_pton(family, addr, s.addr), 1);
+	return s;
+}
+
+static void test_devices(void **state)
+{
+	struct why_sock none = sock_at(AF_INET, "0.0.0.0", 0, 0), one = sock_at(AF_INET, "0.0.0.0", 0, 1);
+	struct why_sock two = sock_at(AF_INET, "0.0.0.0", 0, 2);
+
+	assert_false(why_conflicts(&one, &two));	/* each on an interface of its own */
+	assert_true(why_conflicts(&one, &one));
+	assert_true(why_conflicts(&none, &one) && why_conflicts(&one, &none));
+}
+
+static void test_remedies(void **state)
+{
+	struct why_sock four = sock_at(AF_INET, "0.0.0.0", 0, 0), six = sock_at(AF_INET6, "::", 0, 0);
+	struct why_sock with = sock_at(AF_INET, "0.0.0.0", PL_S_REUSEADDR | PL_S_REUSEPORT, 0);
+	struct why_sock other = sock_at(AF_INET, "10.0.0.1", 0, 0), here = sock_at(AF_INET, "10.0.0.2", 0, 0);
+
+	assert_int_equal(why_remedies(&four, &four), WHY_BOTH_REUSEADDR | WHY_BOTH_REUSEPORT);
+	assert_int_equal(why_remedies(&four, &with), WHY_WANT_REUSEADDR | WHY_WANT_REUSEPORT);
+	assert_int_equal(why_remedies(&six, &four), WHY_BOTH_REUSEADDR | WHY_BOTH_REUSEPORT | WHY_WANT_V6ONLY);
+	/* There the asker's IPV6_V6ONLY would change nothing. */
+	assert_int_equal(why_remedies(&four, &six), WHY_BOTH_REUSEADDR | WHY_BOTH_REUSEPORT);
+	assert_int_equal(why_remedies(&six, &six), WHY_BOTH_REUSEADDR | WHY_BOTH_REUSEPORT);
+	assert_int_equal(why_remedies(&other, &here), 0);	/* nothing to mend */
+	four.listening = true;
+	assert_int_equal(why_remedies(&other, &four), WHY_BOTH_REUSEPORT);
+}
+
 static struct why_range *range_of(unsigned int kind, uint8_t proto, uint16_t lo, uint16_t hi)
 {
 	struct event fail = lease(proto, kind, 0, kind == PL_KIND_CONNECT ? "10.0.0.2" : NULL, kind == PL_KIND_CONNECT ? 443 : 0);
@@ -137,6 +172,7 @@ static void test_range_connect(void **state)
 	struct why_range *r = range_of(PL_KIND_CONNECT, 6, 40000, 40007);
 	struct why_top tops[WHY_TOPS];
 	struct event other = lease(6, PL_KIND_BIND, 40007, NULL, 0), six = lease(6, PL_KIND_CONNECT, 40006, NULL, 443);
+	struct event listener = lease(6, PL_KIND_UNKNOWN, 40007, NULL, 0);
 	struct why_use u;
 
 	six.lease.family = AF_INET6;	/* to the same place, by an IPv6 socket */
@@ -151,7 +187,12 @@ static void test_range_connect(void **state)
 	add(r, lease(6, PL_KIND_BIND, 40001, NULL, 0), 2);
 	add(r, lease(6, PL_KIND_BIND, 40002, NULL, 0), 2);		/* reserved */
 	add(r, lease(6, PL_KIND_BIND, 40008, NULL, 0), 2);		/* outside */
-	add(r, lease(17, PL_KIND_BIND, 40006, NULL, 0), 2);
+	add(r, lease(6, PL_KIND_BIND, 39999, NULL, 0), 2);
+	add(r, lease(17, PL_KIND_BIND, 40007, NULL, 0), 2);
+	add(r, lease(6, PL_KIND_CONNECT, 40000, "10.0.0.2", 443), 4);	/* there already: shared with its TIME_WAIT */
+	listener.lease.flags = PL_F_LISTEN;
+	add(r, listener, 5);
+	add(r, lease(6, PL_KIND_UNKNOWN, 40004, "10.0.0.3", 443), 5);	/* looks like a connection to elsewhere */
 	other.lease.netns = 8;
 	add(r, other, 2);
 	why_range_use(r, &u);
@@ -159,18 +200,39 @@ static void test_range_connect(void **state)
 	assert_int_equal(u.capacity[0], 3);
 	assert_int_equal(u.capacity[1], 3);
 	assert_int_equal(u.taken[0], 2);
-	assert_int_equal(u.taken[1], 2);
+	assert_int_equal(u.taken[1], 3);
 	assert_int_equal(u.here[0] + u.here[1], 2);
-	assert_int_equal(why_range_tops(r, tops), 3);
+	assert_int_equal(why_range_tops(r, tops), 4);
 	assert_int_equal(tops[0].ev.lease.tgid, 2);
 	assert_int_equal(tops[0].ports, 2);
+	why_range_free(r);
+}
+
+static void test_range_tops(void **state)
+{
+	struct why_range *r = range_of(PL_KIND_CONNECT, 6, 40000, 40007);
+	struct event tw = lease(6, PL_KIND_CONNECT, 40004, "10.0.0.2", 443), later = lease(6, PL_KIND_BIND, 40006, NULL, 0);
+	struct why_top tops[WHY_TOPS];
+
+	tw.lease.flags = PL_F_TIME_WAIT;
+	tw.closed = 1;
+	add(r, lease(6, PL_KIND_BIND, 40000, NULL, 0), 1);
+	add(r, tw, 1);
+	later.lease.proc_start = 9;	/* another process of the same number */
+	add(r, later, 1);
+	assert_int_equal(why_range_tops(r, tops), 2);
+	assert_int_equal(tops[0].ports, 2);
+	assert_int_equal(tops[0].time_wait, 1);
+	assert_int_equal(tops[1].ev.lease.proc_start, 9);
+	assert_int_equal(tops[1].ports, 1);
+	assert_int_equal(tops[1].time_wait, 0);
 	why_range_free(r);
 }
 
 static void test_range_others(void **state)
 {
 	struct why_range *r = range_of(PL_KIND_BIND0, 6, 40000, 40007);
-	struct event away = lease(6, PL_KIND_BIND, 40004, NULL, 0);
+	struct event away = lease(6, PL_KIND_BIND, 40004, NULL, 0), fail;
 	struct why_use u;
 
 	add(r, lease(6, PL_KIND_CONNECT, 40000, "10.0.0.2", 443), 1);	/* bind shares with nobody */
@@ -179,11 +241,32 @@ static void test_range_others(void **state)
 	why_range_use(r, &u);
 	assert_int_equal(u.taken[0] + u.taken[1], 1);
 	why_range_free(r);
+	fail = lease(6, PL_KIND_BIND0, 0, NULL, 0);
+	fail.lease.sock = away.lease.sock = PL_S_KNOWN | PL_S_REUSEADDR;
+	inet_pton(AF_INET, "10.0.0.1", away.lease.laddr);
+	assert_int_equal(why_range_new(&fail, 40000, 40007, NULL, &r), 0);
+	add(r, away, 1);						/* nor where both allow it */
+	why_range_use(r, &u);
+	assert_int_equal(u.taken[0], 1);
+	why_range_free(r);
+	away = lease(17, PL_KIND_BIND, 40004, NULL, 0);
+	inet_pton(AF_INET, "10.0.0.77", away.lease.laddr);
 	r = range_of(PL_KIND_CONNECT, 17, 40000, 40007);
-	away.lease.proto = 17;
 	add(r, away, 1);						/* UDP chooses the number first */
 	why_range_use(r, &u);
 	assert_int_equal(u.taken[0], 1);
+	why_range_free(r);
+	fail = lease(17, PL_KIND_BIND0, 0, NULL, 0);
+	fail.lease.sock = away.lease.sock = PL_S_KNOWN | PL_S_REUSEADDR;
+	inet_pton(AF_INET, "10.0.0.1", away.lease.laddr);
+	assert_int_equal(why_range_new(&fail, 40000, 40007, NULL, &r), 0);
+	add(r, away, 1);						/* its search shares what both allow to be shared */
+	away.lease.lport = 40005;
+	away.lease.sock = PL_S_KNOWN;
+	add(r, away, 1);
+	why_range_use(r, &u);
+	assert_int_equal(u.taken[0], 0);
+	assert_int_equal(u.taken[1], 1);
 	why_range_free(r);
 }
 
@@ -202,6 +285,11 @@ static void test_range_clip(void **state)
 	assert_int_equal(why_range_new(&fail, 40000, 40007, NULL, &r), 0);
 	why_range_use(r, &u);
 	assert_true(!u.clipped && u.lo == 40000 && u.hi == 40007);
+	why_range_free(r);
+	fail.lease.cancelled = 50000u << 16 | 40002;
+	assert_int_equal(why_range_new(&fail, 40000, 40007, NULL, &r), 0);
+	why_range_use(r, &u);
+	assert_true(u.clipped && u.lo == 40002 && u.hi == 40007);
 	why_range_free(r);
 	assert_int_equal(why_range_new(&fail, 0, 0, NULL, &r), 0);
 	why_range_use(r, &u);
@@ -250,7 +338,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_roles), cmocka_unit_test(test_causes), cmocka_unit_test(test_judge),
-		cmocka_unit_test(test_range_connect), cmocka_unit_test(test_range_others), cmocka_unit_test(test_range_clip),
+		cmocka_unit_test(test_devices), cmocka_unit_test(test_remedies), cmocka_unit_test(test_range_connect),
+		cmocka_unit_test(test_range_tops), cmocka_unit_test(test_range_others), cmocka_unit_test(test_range_clip),
 		cmocka_unit_test(test_hz), cmocka_unit_test(test_action_names_no_units_of_users),
 	};
 

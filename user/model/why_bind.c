@@ -44,7 +44,7 @@ static uint32_t addr4(const struct why_sock *s)
 	}
 }
 
-/* bind() to one IPv6 address makes the socket one for IPv6 only. */
+/* bind() to one IPv6 address has made the holder one for IPv6 only; for who asks that changes nothing. */
 static bool v6only(const struct why_sock *s)
 {
 	return s->family == AF_INET6 && (s->opts & PL_S_V6ONLY);
@@ -95,15 +95,11 @@ static bool udp_conflicts(const struct why_sock *want, const struct why_sock *he
 
 bool why_conflicts(const struct why_sock *want, const struct why_sock *held)
 {
-	struct why_sock w = *want;
-
-	if (w.family == AF_INET6 && addr_type(&w) == ADDR_OTHER)
-		w.opts |= PL_S_V6ONLY;
-	if (w.dev && held->dev && w.dev != held->dev)
+	if (want->dev && held->dev && want->dev != held->dev)
 		return false;
-	if (!addresses_meet(&w, held))
+	if (!addresses_meet(want, held))
 		return false;
-	return w.proto == IPPROTO_TCP ? tcp_conflicts(&w, held) : udp_conflicts(&w, held);
+	return want->proto == IPPROTO_TCP ? tcp_conflicts(want, held) : udp_conflicts(want, held);
 }
 
 static bool would(const struct why_sock *want, const struct why_sock *held, uint8_t mine, uint8_t theirs)
