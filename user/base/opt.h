@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Options as data: one table a command drives the parser, --help, the manual
- * page and the completion.
+ * Options as data: one table a command drives the parser and --help, and is
+ * what its manual page is held against.
  *
  * A table is an array on the command's stack whose entries point at the
  * variables to fill, made with the macros below, ended by OPT_END.  A variable

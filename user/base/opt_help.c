@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the option table looks like to a reader: --help, and the dump from
- * which manual pages and completions are made; see opt.h.
+ * What the option table looks like to a reader: --help, and the dump with
+ * which tests/check/manual compares the manual pages; see opt.h.
  */
 #include "base/opt.h"
 
