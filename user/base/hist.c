@@ -77,17 +77,6 @@ void hist_add_many(struct hist *h, int64_t ns, uint64_t times)
 			(uint64_t)ns % NS_PER_SEC * times % NS_PER_SEC);
 }
 
-void hist_merge(struct hist *to, const struct hist *from)
-{
-	if (!from->count)
-		return;
-	add_ends(to, from->min, from->max);
-	to->count += from->count;
-	add_sum(to, from->sum_sec, from->sum_ns);
-	for (size_t i = 0; i < HIST_BUCKETS; i++)
-		to->buckets[i] += from->buckets[i];
-}
-
 double hist_sum_seconds(const struct hist *h)
 {
 	return (double)h->sum_sec + (double)h->sum_ns / (double)NS_PER_SEC;
@@ -151,14 +140,3 @@ uint64_t hist_count_le(const struct hist *h, int64_t bound)
 	return n;
 }
 
-bool hist_next(const struct hist *h, size_t *i, struct hist_bucket *ret)
-{
-	for (; *i < HIST_BUCKETS; ++*i) {
-		if (!h->buckets[*i])
-			continue;
-		*ret = (struct hist_bucket){ .lo = hist_lower(*i), .hi = hist_upper(*i), .count = h->buckets[*i] };
-		++*i;
-		return true;
-	}
-	return false;
-}

@@ -23,14 +23,8 @@ struct hist {
 	uint64_t buckets[HIST_BUCKETS];
 };
 
-struct hist_bucket {
-	int64_t lo, hi;			/* inclusive */
-	uint64_t count;
-};
-
 void hist_add(struct hist *h, int64_t ns);
 void hist_add_many(struct hist *h, int64_t ns, uint64_t times);
-void hist_merge(struct hist *to, const struct hist *from);
 
 double hist_sum_seconds(const struct hist *h);
 /* 0 while empty. */
@@ -49,9 +43,6 @@ int64_t hist_quantile(const struct hist *h, double q);
  * `bound`.
  */
 uint64_t hist_count_le(const struct hist *h, int64_t bound);
-
-/* The next bucket that is not empty, ascending; start with `*i` 0.  False: no more. */
-bool hist_next(const struct hist *h, size_t *i, struct hist_bucket *ret);
 
 /* ---- for others who count by the same buckets ---- */
 

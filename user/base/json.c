@@ -53,12 +53,6 @@ void json_array_end(struct json *j)
 	json_close(j, ']');
 }
 
-void json_member(struct json *j, const char *member, size_t len)
-{
-	strbuf_put(j->out, member + !j->comma, len - !j->comma);
-	j->comma = false;
-}
-
 void json_key(struct json *j, const char *key)
 {
 	json_separate(j);
@@ -245,22 +239,12 @@ void json_str(struct json *j, const char *s)
 	json_str_max(j, s, SIZE_MAX);
 }
 
-void json_bytes(struct json *j, const char *bytes, size_t len)
-{
-	json_put(j, bytes, len, SIZE_MAX / 2);
-}
-
 void json_str_max(struct json *j, const char *s, size_t max)
 {
 	if (s)
 		json_put(j, s, strlen(s), max < SIZE_MAX / 2 ? max : SIZE_MAX / 2);
 	else
 		json_null(j);
-}
-
-bool json_fits(const struct json *j, size_t start, size_t need, size_t limit)
-{
-	return j->out->len - start + need <= limit;
 }
 
 static unsigned char hex_byte(const char *two)

@@ -36,8 +36,6 @@ void json_array(struct json *j);
 void json_array_end(struct json *j);
 /* A key is ours, ASCII, and written as it is. */
 void json_key(struct json *j, const char *key);
-/* A key as it stands in the text, with comma, quotes and colon: ",\"port\":"; the comma is left out where it must be. */
-void json_member(struct json *j, const char *member, size_t len);
 
 void json_null(struct json *j);
 void json_bool(struct json *j, bool v);
@@ -53,15 +51,11 @@ void json_time(struct json *j, int64_t unix_ns);
 void json_plain(struct json *j, const char *s);
 /* NULL: null. */
 void json_str(struct json *j, const char *s);
-void json_bytes(struct json *j, const char *bytes, size_t len);
 /*
  * As json_str, but at most `max` bytes between the quotes: a longer string is
  * cut at a character (never inside an escape) and ends in JSON_CUT.
  */
 void json_str_max(struct json *j, const char *s, size_t max);
-
-/* Whether `need` more bytes leave what began at `start` within `limit` bytes. */
-bool json_fits(const struct json *j, size_t start, size_t need, size_t limit);
 
 /* Bytes at the start of `bytes` that a JSON string holds as they are: most strings are nothing else. */
 size_t json_plain_run(const char *bytes, size_t len);

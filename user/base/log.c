@@ -42,7 +42,7 @@ void log_set_sink(log_sink_fn fn, void *ctx)
 
 const char *log_level_name(enum log_level level)
 {
-	static const char *const names[] = { "error", "warning", "info", "debug" };
+	static const char *const names[] = { "error", "warning", "info" };
 
 	return names[level];
 }
@@ -145,4 +145,3 @@ void log_vwrite(enum log_level level, const char *fmt, va_list ap)
 LOG_FUNCTION(log_err, LOG_LEVEL_ERR)
 LOG_FUNCTION(log_warn, LOG_LEVEL_WARN)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
-LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)

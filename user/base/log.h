@@ -16,7 +16,7 @@
 
 struct strbuf;
 
-enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO };
 
 /* Human: "portlife: text".  The other two carry time, level and text. */
 enum log_form { LOG_FORM_HUMAN, LOG_FORM_LOGFMT, LOG_FORM_JSON };
@@ -29,7 +29,6 @@ void log_set_form(enum log_form form);
 void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_vwrite(enum log_level level, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 /*

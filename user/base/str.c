@@ -177,20 +177,6 @@ size_t str_decode_utf8(const char *bytes, size_t len, uint32_t *cp)
 	return n;
 }
 
-size_t str_encode_utf8(uint32_t cp, char buf[4])
-{
-	size_t n = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-
-	if (n == 1) {
-		buf[0] = (char)cp;
-		return 1;
-	}
-	for (size_t i = n; i-- > 1; cp >>= 6)
-		buf[i] = (char)(0x80 | (cp & 0x3f));
-	buf[0] = (char)((0xf00u >> n & 0xf0) | cp);
-	return n;
-}
-
 struct range {
 	uint32_t lo, hi;
 };

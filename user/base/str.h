@@ -80,8 +80,6 @@ int strbuf_err(const struct strbuf *sb);
  * forms, surrogates and values above U+10FFFF are invalid).
  */
 size_t str_decode_utf8(const char *bytes, size_t len, uint32_t *cp);
-/* Writes the 1-4 bytes of a valid code point; returns their number. */
-size_t str_encode_utf8(uint32_t cp, char buf[4]);
 
 /*
  * Whether a character can do harm where it is shown: C0 and C1 controls, DEL,

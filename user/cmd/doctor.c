@@ -177,7 +177,7 @@ static void doctor_fallbacks(struct doctor *d)
 static int text_hooks(const struct doctor *d)
 {
 	static const struct tab_col cols[] = {
-		{ "TIER", 4, 0, false }, { "STATE", 8, 0, false }, { "HOOK", 28, 0, false }, { "WITHOUT IT", 0, 60, false },
+		{ "TIER", 4, 0, false }, { "STATE", 8, 0, false }, { "HOOK", 28, 0, false }, { "WITHOUT IT", 0, 0, false },
 	};
 	struct tab *tab;
 	int err = tab_new(cols, 4, &tab);

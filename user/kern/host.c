@@ -183,22 +183,6 @@ uint32_t host_netns(void)
 	return stat("/proc/thread-self/ns/net", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
-void host_port_use_range(struct summary_netns *n)
-{
-	struct ports set;
-	uint16_t lo, hi;
-
-	n->range_lo = n->range_hi = n->reserved = 0;
-	if (host_port_range(&lo, &hi))
-		return;
-	n->range_lo = lo;
-	n->range_hi = hi;
-	if (host_reserved(&set))
-		return;
-	for (uint32_t p = lo; p <= hi; p++)
-		n->reserved += ports_has(&set, p);
-}
-
 int host_own_ports(struct host_ports *ret)
 {
 	char text[32];

@@ -49,9 +49,6 @@ bool host_may_trace(void);
 int host_port_range(uint16_t *lo, uint16_t *hi);
 /* Inode number of the current network namespace, 0 when it cannot be told. */
 uint32_t host_netns(void);
-/* Sets range_lo, range_hi and reserved of the current network namespace; zeros when unknown. */
-struct summary_netns;
-void host_port_use_range(struct summary_netns *n);
 int host_port_reserved(uint16_t port, bool *reserved);
 
 /* What a network namespace says of its ports, as it is now. */

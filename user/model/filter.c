@@ -46,8 +46,6 @@ static bool match_process(const struct filter *f, const struct event *ev)
 		return false;
 	if (f->comm && !(l->tgid && match_name(f->comm, l->comm)))
 		return false;
-	if (f->unit && !match_name(f->unit, ev->where.unit))
-		return false;
 	return !f->cgroup || match_cgroup(f->cgroup, ev->where.cgroup);
 }
 

@@ -24,7 +24,6 @@ struct filter {
 	uint32_t netns;		/* inode number, 0: any */
 	/* Borrowed, NULL: any.  With any of * ? [ a pattern of fnmatch(3), else exact. */
 	const char *comm;
-	const char *unit;
 	/*
 	 * A path below the cgroup root, with or without the first '/': matches that
 	 * group and all below it.  With * ? [ a pattern for any leading part of the

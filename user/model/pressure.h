@@ -88,8 +88,6 @@ int pressure_tick(struct pressure *p, int64_t now, pressure_fn fn, void *ctx);
 
 /* Every namespace and protocol that holds a lease. */
 int pressure_each_space(struct pressure *p, pressure_fn fn, void *ctx);
-/* Every destination, in no order. */
-int pressure_each_dest(struct pressure *p, pressure_fn fn, void *ctx);
 /* The destinations nearest to exhaustion, worst first, of one protocol or (0) of all; their number, at most `n`. */
 size_t pressure_worst(struct pressure *p, uint8_t proto, struct pressure_use *ret, size_t n);
 

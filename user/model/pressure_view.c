@@ -153,20 +153,6 @@ int pressure_each_space(struct pressure *p, pressure_fn fn, void *ctx)
 	return err;
 }
 
-int pressure_each_dest(struct pressure *p, pressure_fn fn, void *ctx)
-{
-	struct pressure_use u;
-	int err = 0;
-
-	for (uint32_t i = 0; !err && i < p->n_dests; i++) {
-		if (!p->dests[i].leases)
-			continue;
-		view_dest(p, &p->dests[i], &u);
-		err = fn(ctx, &u);
-	}
-	return err;
-}
-
 /* Worse first; of equal ones that which holds more itself. */
 static bool worse(const struct pressure_use *a, const struct pressure_use *b)
 {

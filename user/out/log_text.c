@@ -15,7 +15,7 @@
 int log_text_priority(enum log_level level)
 {
 	static const int priorities[] = {
-		[LOG_LEVEL_ERR] = 3, [LOG_LEVEL_WARN] = 4, [LOG_LEVEL_INFO] = 6, [LOG_LEVEL_DEBUG] = 7,
+		[LOG_LEVEL_ERR] = 3, [LOG_LEVEL_WARN] = 4, [LOG_LEVEL_INFO] = 6,
 	};
 
 	return priorities[level];
