@@ -413,8 +413,8 @@ static char counted[256];
 static void judge_counts(void)
 {
 	const struct tracker *t = recorder_tracker(rec);
-	uint64_t s[PL_STATS], held, ended;
-	struct recorder_totals n;
+	uint64_t s[PL_STATS] = { 0 }, held = 0, ended;
+	struct recorder_totals n = { 0 };
 
 	counted[0] = '\0';
 	MUST_HOLD(!recorder_totals(rec, &n) && !recorder_stats(rec, s) && !recorder_held(rec, &held));

@@ -46,7 +46,7 @@ static uint64_t rnd(void)
 	return x ^= x << 17;
 }
 
-static const char *const comms[] = { "curl", "nginx", "dig", "java", "<img onerror>", "\xe2\x80\xae" "cod", "</script>", "a,b\"c" };
+static const char *const comms[] = { "curl", "nginx", "dig", "java", "<img onerror>", ("\xe2\x80\xae" "cod"), "</script>", "a,b\"c" };
 static const char *const exes[] = { "/usr/bin/curl", "/usr/sbin/nginx", "/usr/bin/dig", "/usr/lib/jvm/bin/java",
 				    "/tmp/<img src=x onerror=alert(1)>", "/tmp/\xe2\x80\xae" "cod.exe", "/tmp/</script><b>", NULL };
 static const char *const units[] = { "ssh.service", "nginx.service", NULL, "app.service" };
