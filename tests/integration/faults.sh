@@ -104,6 +104,43 @@ assert not bad, (len(bad), bad[:3], open(sys.argv[4]).read()[-300:], [l[:300] fo
 	exec {pipe}>&-
 fi
 
+# The same held and freed again and again beside a recorder: memory is given back, and no round leaves more than the first.
+n=$((n < 100000 ? n : 100000))
+"$portlife" record --state-dir "$work/again" --table-size 4000000 --summary-interval 1s --log-format json >/dev/null 2>"$work/again.err" </dev/null &
+trace_pid=$!
+children+=("$trace_pid")
+leases() { grep '"event":"port.summary"' "$work/again.err" | tail -n 1 | sed -nE 's/.*"live":([0-9]+),.*/\1/p'; }
+# live LEAST MOST: so many the last summary tells of
+live() {
+	local now
+	now=$(leases)
+	[[ -n $now && $now -ge $1 && $now -le $2 ]]
+}
+until_true 30 live 0 4000000
+others=$(leases)
+round() {
+	local hold pipe word
+	coproc HOLD { exec "$crowd" hold "$n" 16 2>"$work/hold.why"; }
+	hold=$HOLD_PID
+	children+=("$hold")
+	read -r -t 120 word <&"${HOLD[0]}"
+	pipe=${HOLD[1]}
+	until_true 60 live "$n" 4000000
+	most=$(rss)
+	exec {pipe}>&-
+	wait "$hold"
+	until_true 60 live 0 $((others + n / 4))
+	sleep 3.5	# two summaries, of which one saw few leases all the time
+}
+round
+left=$(rss)
+for _ in 1 2 3; do round; done
+expect "$n ports held and freed: half of the memory is given back (kB)" test "$(rss)" -lt $((most / 2 + rss_before / 2 + $(leases) / 2))
+expect "$n ports held and freed four times: no more memory than once (kB)" flat "$left" "$(rss)" $((4096 + $(leases) / 2))
+echo "memory: $left kB after the first, $(rss) kB after the last, $most kB held"
+kill "$trace_pid"
+wait "$trace_pid"
+
 # A second recorder of the same history is refused by name; the first goes on.
 "$portlife" record --state-dir "$work/state" --duration 20s >"$work/first.out" 2>"$work/first.err" </dev/null &
 first=$!

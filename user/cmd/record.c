@@ -6,6 +6,7 @@
  * The store never makes the drain wait; what it cannot write it counts.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "kern/host.h"
 
 #define SUMMARY_AGAIN 1000000000LL	/* after a failure */
+#define GIVE_BACK_MIN 20000		/* leases */
 
 static int record_stored(struct record *r, const struct event *ev)
 {
@@ -106,6 +108,20 @@ static int record_no_summary(struct record *r, int64_t now, int err)
 	return EXIT_STORE;
 }
 
+/*
+ * What the host held at its most, malloc(3) would keep: it is given back once far less was held all the time since the
+ * last summary, and what had ended is written.  That takes some 20 ms for 200 000 leases.
+ */
+static void record_give_back(struct record *r, uint64_t peak)
+{
+	if (peak > r->most)
+		r->most = peak;
+	if (r->most < 2 * peak + GIVE_BACK_MIN)
+		return;
+	malloc_trim(0);
+	r->most = peak;
+}
+
 /* The counts since the one before: to the history, the log and the printed stream. */
 static int record_summary(struct record *r, int64_t now)
 {
@@ -129,6 +145,7 @@ static int record_summary(struct record *r, int64_t now)
 	if (r->stream && r->conf.common.output != OUT_TABLE)
 		record_printed(r, &ev);
 	tally_free(&held);
+	record_give_back(r, sum.peak);
 	return err == -ENOBUFS ? 0 : err;
 }
 

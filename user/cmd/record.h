@@ -127,6 +127,7 @@ struct record {
 	struct record_metrics metrics;
 	int64_t deadline, summary_at;	/* boot clock */
 	int64_t watchdog, watchdog_at;	/* ns, 0: none */
+	uint64_t most;			/* leases open at once, since memory was given back */
 	int signals;			/* descriptor */
 	bool stdout_failed, no_summary;
 };
