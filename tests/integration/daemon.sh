@@ -99,6 +99,26 @@ kill -HUP "$pid"
 expect "SIGHUP changes what can change" until_true 20 grep -q '^time=.* msg="the configuration was read again"' "$work/log"
 expect "and says what cannot" says "'ring-size' has changed in the configuration; that takes effect with the next start"
 
+# Again and again, each time another form or file of the log, the old one renamed.  What that does to memory: record_faults.
+fds() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
+read_again() { [[ $(cat "$work"/log "$work"/log.* 2>/dev/null | grep -c 'the configuration was read again') -ge $1 ]]; }
+reloads() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		turn=$((turn + 1))
+		[[ $((turn % 3)) -ne 0 ]] || mv "$work/log" "$work/log.old$turn"
+		conf "log-format = $([[ $((turn % 2)) -eq 0 ]] && echo json || echo logfmt)" "log-file = $work/log$([[ $((turn % 5)) -ne 0 ]] || echo .other)" \
+			"state-dir=$state" "warn-exhaustion = ${turn}min"
+		kill -HUP "$pid"
+		until_true 20 read_again $((turn + 1)) || return
+	done
+}
+turn=0
+reloads 15
+fds_before=$(fds)
+expect "SIGHUP 60 times more: each is answered" reloads 60
+expect "SIGHUP leaves no descriptor behind: $fds_before before, $(fds) after" test "$(fds)" -eq "$fds_before"
+
 # What it may do once attached.
 caps() {
 	python3 - "$pid" <<'PY'

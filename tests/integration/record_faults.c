@@ -5,8 +5,9 @@
  *
  *   record_faults [--tier a|b|c]
  *
- * Held to after each: it ends well, what failed is said once and that it works again, the metrics count it, and nothing is left
- * open.  The summaries add up although one of them could not be made.
+ * Held to after each: it ends well, what failed is said once and that it works again, the metrics count it, and no memory and no
+ * descriptor is left.  The summaries add up although one of them could not be made.  Meanwhile its configuration is read again,
+ * which also by itself must leave nothing behind, however often.
  */
 #define FAULTY_STACK 16
 #include <setjmp.h>
@@ -29,7 +30,7 @@
 
 static char *tier = (char *)"c";
 static char dir[] = "/tmp/portlife-record-faults-XXXXXX";
-static char state[64], prom[64], text[64];
+static char state[64], prom[64], text[64], conf[64];
 static int64_t ahead;	/* by which the clocks run ahead: a second takes no second here */
 static enum faulty_manner manner;
 
@@ -43,9 +44,37 @@ int clock_gettime(clockid_t id, struct timespec *t)
 	return err;
 }
 
+static unsigned int turns;		/* of the recorder's loop */
+static unsigned int reload_every;
+static bool both_forms;
+static long blocks_at[3];		/* memory in use after so many times RELOADS_STEP of them */
+static unsigned int fds_at[3];
+
+#define RELOADS_STEP 200
+
+/* Strings of another length each time, and perhaps another form of the log. */
+static void conf_write(unsigned int turn)
+{
+	char line[128];
+	int len = snprintf(line, sizeof(line), "log-format = %s\nwarn-exhaustion = %umin\n", both_forms && turn % 2 ? "json" : "logfmt",
+			   turn * turn + 1);
+	int fd = open(conf, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	faulty_check(fd >= 0 && write(fd, line, (size_t)len) == len && !close(fd));
+}
+
 int epoll_wait(int fd, struct epoll_event *ev, int n, int ms)
 {
 	ahead += 250 * MS;
+	if (++turns % reload_every == 0) {
+		conf_write(turns);
+		kill(getpid(), SIGHUP);
+	}
+	for (unsigned int i = 0; i < 3; i++)
+		if (turns == (i + 1) * RELOADS_STEP) {
+			blocks_at[i] = faulty_blocks.n;
+			fds_at[i] = fds_open();
+		}
 	return (int)syscall(SYS_epoll_pwait, fd, ev, n, ms, NULL, 0);
 }
 
@@ -82,11 +111,11 @@ int __wrap_privilege_drop(const struct privilege_user *user)
 
 static int status;
 
-static void record(void)
+static void record_for(const char *span)
 {
 	char *argv[] = { (char *)"record", (char *)"--tier", tier, (char *)"--state-dir", state, (char *)"--metrics-textfile", prom,
 			 (char *)"--metrics-interval", (char *)"1s", (char *)"--summary-interval", (char *)"1s", (char *)"--duration",
-			 (char *)"3s", (char *)"--log-file", text, (char *)"--log-format", (char *)"logfmt", NULL };
+			 (char *)span, (char *)"--log-file", text, (char *)"--config", conf, NULL };
 
 	manner = faulty.manner;
 	faulty.manner = FAULTY_OFF;
@@ -95,10 +124,19 @@ static void record(void)
 	manner = FAULTY_OFF;
 }
 
+static void record(void)
+{
+	record_for("3s");
+}
+
 static void before(void)
 {
 	unlink(text);
 	unlink(prom);
+	turns = 0;
+	reload_every = 5;
+	both_forms = false;
+	conf_write(0);
 }
 
 /* How often `word` stands in the file; the sum of the numbers behind it. */
@@ -154,6 +192,23 @@ static void test_without_memory(void **state_)
 	assert_true(metrics_failed > 10 && made_again > 4 && summaries_failed > 4 && ends_failed > 0);
 }
 
+/* The log's thread opens its file when it comes to it, and what has come of events is at hand: not to the last block. */
+static void test_reloads(void **state_)
+{
+	uint64_t none;
+
+	before();
+	reload_every = 1;
+	both_forms = true;
+	record_for("155s");
+	assert_int_equal(status, 0);
+	assert_true(turns > 3 * RELOADS_STEP);
+	assert_true(count(text, "the configuration was read again", &none) > 2 * RELOADS_STEP);
+	print_message("blocks of memory %ld, %ld, %ld, descriptors %u, %u, %u\n", blocks_at[0], blocks_at[1], blocks_at[2], fds_at[0],
+		      fds_at[1], fds_at[2]);
+	assert_true(blocks_at[2] < blocks_at[1] + RELOADS_STEP / 2 && fds_at[2] <= fds_at[1] + 2);
+}
+
 static int set_up(void **state_)
 {
 	if (!mkdtemp(dir))
@@ -161,6 +216,7 @@ static int set_up(void **state_)
 	snprintf(state, sizeof(state), "%s/state", dir);
 	snprintf(prom, sizeof(prom), "%s/metrics.prom", dir);
 	snprintf(text, sizeof(text), "%s/log", dir);
+	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	return 0;
 }
 
@@ -178,7 +234,7 @@ static int tear_down(void **state_)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_without_memory) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_without_memory), cmocka_unit_test(test_reloads) };
 	int failed;
 
 	if (argc == 3 && !strcmp(argv[1], "--tier")) {
