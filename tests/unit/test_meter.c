@@ -235,6 +235,51 @@ static void test_top_takers(void **state)
 	meter_free(m);
 }
 
+/* What is held now is told as it was counted; of more namespaces or processes than there is room for, how many more. */
+static void test_held_in_summary(void **state)
+{
+	int asked = 0;
+	struct tally_opts opts = { .own = OWN, .range = range, .ctx = &asked };
+	uint64_t stats[PL_STATS] = { 0 };
+	struct lease_table *live;
+	struct event gap = { .kind = EV_GAP, .gap = &(struct gap){ .cause = GAP_TABLE } }, refused = { .kind = EV_FAIL };
+	struct summary sum;
+	struct meter *m;
+	struct tally t;
+
+	assert_int_equal(lease_table_new(&live), 0);
+	assert_int_equal(meter_new(0, &m), 0);
+	for (uint32_t i = 1; i <= 40; i++)	/* process 1 has 1, process 2 has 2, ... */
+		for (uint32_t n = 0; n < (i > 6 ? 1 : i); n++)
+			hold(live, i * 100 + n, i + OWN, (uint16_t)(40000 + n), IPPROTO_TCP, i > 6 ? 0 : i, i == 1 ? PL_F_TIME_WAIT : 0);
+	assert_int_equal(tally_look(&opts, live, &t), 0);
+	refused.lease.kind = PL_KIND_BIND;
+	meter_event(m, &gap, 60);
+	meter_event(m, &refused, 60);
+	meter_summary(m, stats, &t, 1, &sum);
+	assert_int_equal(sum.live, 55);
+	assert_int_equal(sum.peak, 60);
+	assert_int_equal(sum.time_wait, 1);
+	assert_int_equal(sum.n_netns, SUMMARY_NETNS_MAX);
+	assert_int_equal(sum.netns_more, 41 - SUMMARY_NETNS_MAX);	/* and our own, where nothing is held */
+	for (uint32_t i = 0; i < SUMMARY_TOP; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "p%u", 6 - i);
+		assert_int_equal(sum.held[i].pid, 6 - i);
+		assert_int_equal(sum.held[i].ports, 6 - i);
+		assert_string_equal(sum.held[i].comm, name);
+	}
+	assert_int_equal(sum.fails_kind[PL_KIND_BIND], 1);
+	assert_int_equal(meter_gaps(m)[GAP_TABLE], 1);
+	meter_summary(m, stats, &t, 2, &sum);
+	assert_int_equal(sum.peak, 55);		/* what is held is held in this span, too */
+	assert_int_equal(sum.fails_kind[PL_KIND_BIND], 0);
+	tally_free(&t);
+	lease_table_free(live);
+	meter_free(m);
+}
+
 static void test_reuse_is_bounded(void **state)
 {
 	struct reuse *r;
@@ -254,7 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tally), cmocka_unit_test(test_tally_is_large), cmocka_unit_test(test_lifetimes_and_reuse),
-		cmocka_unit_test(test_sums_are_exact), cmocka_unit_test(test_top_takers), cmocka_unit_test(test_reuse_is_bounded),
+		cmocka_unit_test(test_sums_are_exact), cmocka_unit_test(test_held_in_summary), cmocka_unit_test(test_top_takers),
+		cmocka_unit_test(test_reuse_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,15 +113,19 @@ static void hold(struct tracker *t, uint64_t id, uint64_t start)
 
 static void test_repair(void **state)
 {
+	struct pl_rec accepted = record(PL_REC_ALLOC, 6, 12, 12);
 	struct told told = { .n = 0 };
 	struct tracker *t;
 
 	assert_int_equal(tracker_new(tell, &told, &t), 0);
 	feed(t, PL_REC_ALLOC, 1, 10, 10);	/* goes on */
 	feed(t, PL_REC_ALLOC, 2, 11, 11);	/* its end is lost */
+	feed(t, PL_REC_ALLOC, 6, 12, 12);	/* so is that it was accepted */
 	told.n = 0;
 	assert_int_equal(tracker_repair_begin(t, 100), 0);
 	hold(t, 1, 10);
+	accepted.lease.tgid = 77;
+	assert_int_equal(tracker_repair_held(t, &accepted.lease), 0);
 	hold(t, 3, 50);				/* its beginning was lost */
 	hold(t, 4, 60);				/* ends while the table is read */
 	feed(t, PL_REC_RELEASE, 4, 60, 101);
@@ -137,7 +141,8 @@ static void test_repair(void **state)
 	assert_int_equal(told.ev[3].reason, PL_REASON_LOST);
 	assert_int_equal(told.ev[3].evidence, EVIDENCE_RESYNC);
 	assert_int_equal(told.ev[3].end, 100);
-	assert_int_equal(tracker_live(t), 3);
+	assert_int_equal(tracker_live(t), 4);
+	assert_int_equal(lease_table_find(tracker_leases(t), 6)->lease.tgid, 77);
 	tracker_free(t);
 }
 
