@@ -511,6 +511,9 @@ if [[ $(id -u) -eq 0 ]] && command -v setpriv >/dev/null; then
 	chmod 644 "$work/live.out"
 	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$work/portlife" trace --replay "$work/live.out" -o jsonl >"$work/stdout" 2>"$work/stderr"
 	expect "replay needs no privilege" cmp "$work/live.out" "$work/stdout"
+	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$work/portlife" trace -o json >"$work/stdout" 2>"$work/stderr"
+	status=$?
+	expect "without privilege there is no half of a document" test "$status" -eq 4 -a ! -s "$work/stdout" -a -s "$work/stderr"
 else
 	skip "replay needs no privilege" "setpriv and root are needed to become nobody"
 fi

@@ -33,6 +33,7 @@ struct trace {
 	uint64_t ring_size, table_size;
 	const char *replay;
 	struct stream *stream;
+	int output_err;		/* what the stream said to an event */
 	int64_t deadline;	/* boot clock, 0: none */
 	int stop_fd;
 };
@@ -41,7 +42,8 @@ static int trace_event(void *ctx, struct event *ev)
 {
 	struct trace *t = ctx;
 
-	return filter_match(&t->filter, ev) ? stream_event(t->stream, ev) : 0;
+	t->output_err = filter_match(&t->filter, ev) ? stream_event(t->stream, ev) : 0;
+	return t->output_err;
 }
 
 static int trace_loop(struct trace *t, struct recorder *r)
@@ -79,11 +81,8 @@ static int trace_live(struct trace *t)
 	struct recorder *r = NULL;
 	int err = recorder_open(&t->source, trace_event, t, &r);
 
-	if (err) {
-		int out = stream_flush(t->stream);
-
-		return out ? out : cmd_open_exit(err);
-	}
+	if (err)
+		return t->output_err ? t->output_err : cmd_open_exit(err);
 	if (t->duration)
 		t->deadline = clock_boot_ns() + t->duration;
 	if (t->snapshot)
