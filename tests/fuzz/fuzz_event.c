@@ -54,7 +54,7 @@ static void restrain(struct pl_rec *rec)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct filter filter = { .proto = 6, .comm = "c*", .cgroup = "/a*/[b-", .unit = "x?" };
+	static const struct filter filter = { .proto = 6, .comm = "c*", .cgroup = "/a*/[b-" };
 	const enum out_format formats[] = { OUT_TABLE, OUT_CSV, OUT_JSON };
 	struct pl_rec rec = { .hdr.kind = 0 };
 	char *name, *line;
