@@ -62,12 +62,12 @@ static void numbers(const char *text)
 
 static void filters(const char *text)
 {
-	struct filter f = { .comm = text, .cgroup = text, .unit = text };
-	struct event ev = { .where = { .cgroup = "/system.slice/a.service", .unit = "a.service" } };
+	struct filter f = { .comm = text, .cgroup = text };
+	struct event ev = { .where = { .cgroup = "/system.slice/a.service" } };
 
 	memcpy(ev.lease.comm, text, strnlen(text, PL_COMM_LEN - 1));
 	filter_match(&f, &ev);
-	f.comm = f.unit = NULL;
+	f.comm = NULL;
 	ev.where.cgroup = text;
 	filter_match(&f, &ev);
 }
