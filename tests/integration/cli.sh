@@ -109,6 +109,13 @@ else not_ok "replay: a folder is refused, and named" "exit $status: $(cat "$work
 run trace --replay /dev/null -o json
 expect "replay of nothing as json is one empty document" python3 -c 'import json,sys; assert json.load(open(sys.argv[1])) == []' "$work/stdout"
 
+for cgroup in /system.slice system.slice /sys/fs/cgroup/system.slice/nginx.service /sys/fs/cgroup/; do
+	run trace --replay "$work/one.jsonl" -o jsonl --cgroup "$cgroup"
+	expect "--cgroup $cgroup" grep -q 60303 "$work/stdout"
+done
+run trace --replay "$work/one.jsonl" -o jsonl --cgroup /sys/fs/cgroup/user.slice
+expect "--cgroup of another" test "$status" -eq 0 -a ! -s "$work/stdout"
+
 # ---- colour and time ----
 
 python3 -c 'import sys; sys.stdout.write((sys.argv[1] + "\n") * 10000)' "$one" >"$work/huge.jsonl"
@@ -245,6 +252,15 @@ expect "who names another network namespace" grep -q ", in network namespace $ns
 in_netns "$portlife" who 8081 >"$work/stdout" 2>&1
 expect "and not one's own" bash -c "grep -q 'python3' '$work/stdout' && ! grep -q 'network namespace' '$work/stdout'"
 kill "$child"
+
+# A small system has no /etc/services.
+if [[ -e /etc/services ]]; then
+	unshare -m bash -c "mount --bind /dev/null /etc/services && exec '$portlife' who 22 --state-dir '$work/none'" >"$work/stdout" 2>"$work/stderr"
+	expect "without /etc/services who claims nothing of services" grep -q 'port 22: .*, names of services are not known here' "$work/stdout"
+else
+	run who 22 --state-dir "$work/none"
+	expect "without /etc/services who claims nothing of services" grep -q 'port 22: .*, names of services are not known here' "$work/stdout"
+fi
 
 # Two names, two protocols, chosen and asked ports, a refusal; prints its pids.
 cat >"$work/work.py" <<'PY'

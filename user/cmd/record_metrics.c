@@ -303,7 +303,7 @@ static int sample_give(struct record_metrics *m, struct prom_sample *s, bool ser
 
 static int sample_tell(struct record *r, bool serve, bool file)
 {
-	struct prom_sample *s;
+	struct prom_sample *s = NULL;
 	int err = sample_make(r, &s);
 
 	if (err)

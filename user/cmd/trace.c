@@ -143,6 +143,14 @@ static int trace_replay(struct trace *t)
 	return err;
 }
 
+/* Paths of events begin at the root of the tree; people complete them from where it is mounted. */
+static const char *trace_cgroup(const char *path)
+{
+	static const char root[] = "/sys/fs/cgroup/";
+
+	return path && !strncmp(path, root, sizeof(root) - 1) ? path + sizeof(root) - 1 : path;
+}
+
 int cmd_trace(int argc, char **argv)
 {
 	struct trace t = { .common = COMMON_OPTS_INIT, .snapshot = true, .ring_size = PL_RING_DEFAULT, .stop_fd = -1 };
@@ -180,6 +188,7 @@ int cmd_trace(int argc, char **argv)
 	if (err)
 		return cmd_opt_exit(err);
 	f->proto = proto;
+	f->cgroup = trace_cgroup(f->cgroup);
 	if (cmd_check_ring(t.ring_size))
 		return EXIT_USAGE;
 	t.source = (struct source_opts){ .tier = t.tier, .scope_all = scope, .ring_size = t.ring_size, .table_size = table };

@@ -335,6 +335,17 @@ static int who_then(struct who *w)
 
 /* ---- the whole ---- */
 
+/* A small system has no services(5): that a port has no name there says nothing. */
+static bool no_services(void)
+{
+	bool none;
+
+	setservent(0);
+	none = !getservent();
+	endservent();
+	return none;
+}
+
 static void who_facts(struct who *w)
 {
 	struct answer *a = &w->answer;
@@ -346,6 +357,7 @@ static void who_facts(struct who *w)
 		snprintf(w->service, sizeof(w->service), "%s", sv->s_name);
 		a->service = w->service;
 	}
+	a->no_services = !sv && no_services();
 	a->range_known = !host_port_range(&a->range_lo, &a->range_hi);
 	if (a->range_known && a->ask.lo == a->ask.hi)
 		host_port_reserved(a->ask.lo, &a->reserved);

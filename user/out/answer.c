@@ -217,7 +217,7 @@ static void say_facts(struct strbuf *out, const struct answer *a)
 		if (a->service)
 			strbuf_printf(out, "registered for %s, ", a->service);
 		else
-			strbuf_puts(out, "no registered service, ");
+			strbuf_puts(out, a->no_services ? "names of services are not known here, " : "no registered service, ");
 	}
 	if (!a->range_known)
 		strbuf_puts(out, "this host's ephemeral range is not known\n");

@@ -27,6 +27,7 @@ struct answer {
 	bool asked_now, asked_span;	/* was now looked at; was a time or a span asked for */
 	int64_t at, since, until;	/* unix ns; at != 0: one moment */
 	const char *service;		/* registered name, NULL: none */
+	bool no_services;		/* this host knows no names of services at all */
 	bool range_known;
 	uint16_t range_lo, range_hi;
 	bool reserved;
