@@ -289,6 +289,67 @@ static void test_sealing_makes_room(void **state)
 	assert_int_not_equal(ask(100, t0, t0, &f, NULL), HISTORY_NOBODY);
 }
 
+static int64_t now_is;
+
+static int64_t unix_now(void)
+{
+	return now_is;
+}
+
+/* Three files of 100 s each, the first of which stays hot beside its sealed twin; there is room for none that is sealed. */
+static struct store *seal_and_keep_hot(bool lasting)
+{
+	struct store_opts opts = { .dir = dir, .host = "web-1", .boot_id = BOOT_A, .version = "test", .retain_bytes = 1,
+				   .unix_now = unix_now };
+	struct store *st;
+
+	t0 -= 1000 * SEC;
+	now_is = t0;
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	trap_set("unlinkat", "hot-000001.db", 1, NULL, EACCES);
+	trap.lasting = lasting;
+	for (int i = 0; i < 3; i++) {
+		put(st, (uint64_t)(i + 1), (uint16_t)(100 + i), now_is + 10 * SEC, now_is + 20 * SEC);
+		now_is += 100 * SEC;
+		if (i < 2)
+			assert_int_equal(store_rotate(st), 0);
+		assert_int_equal(store_settle(st, WAIT_MS), 0);
+		assert_int_equal(files_with("hot-000001", ".db"), lasting);
+	}
+	return st;
+}
+
+/* What is sealed does not come to light again when retention has removed it. */
+static void test_hot_twin_of_an_evicted(void **state)
+{
+	struct store *st = seal_and_keep_hot(false);
+	struct found f;
+
+	assert_int_equal(files_with("hot-000001", ".db"), 0);
+	assert_int_equal(files_with("lease-00000", ".db"), 0);
+	assert_int_equal(ask(100, t0 + 15 * SEC, t0 + 15 * SEC, &f, NULL), HISTORY_EVICTED);
+	assert_int_equal(ask(101, t0 + 115 * SEC, t0 + 115 * SEC, &f, NULL), HISTORY_EVICTED);
+	store_close(st);
+}
+
+/* Nor does it hide what is missing behind it while it cannot be removed. */
+static void test_hot_twin_that_stays(void **state)
+{
+	struct store *st = seal_and_keep_hot(true);
+	struct found f;
+
+	assert_int_equal(files_with("lease-000001", ".db"), 1);
+	assert_int_equal(files_with("lease-000002", ".db"), 0);
+	assert_int_equal(ask(100, t0 + 15 * SEC, t0 + 15 * SEC, &f, NULL), HISTORY_HELD);
+	assert_int_equal(ask(101, t0 + 115 * SEC, t0 + 115 * SEC, &f, NULL), HISTORY_LOST);
+	trap_off();
+	assert_int_equal(store_rotate(st), 0);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	store_close(st);
+	assert_int_equal(files_with("hot-000001", ".db"), 0);
+	assert_int_equal(ask(101, t0 + 115 * SEC, t0 + 115 * SEC, &f, NULL), HISTORY_EVICTED);
+}
+
 /* The write fails, and when the file is to be opened anew it is gone. */
 static void test_write_fails_and_the_file_is_gone(void **state)
 {
@@ -460,7 +521,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_sealed_under_our_eyes), TEST(test_removed_under_our_eyes), TEST(test_removed_and_no_list),
-		TEST(test_damage_that_cannot_be_set_aside), TEST(test_sealing_makes_room),
+		TEST(test_damage_that_cannot_be_set_aside), TEST(test_sealing_makes_room), TEST(test_hot_twin_of_an_evicted),
+		TEST(test_hot_twin_that_stays),
 		TEST(test_write_fails_and_the_file_is_gone), TEST(test_begins_by_itself), TEST(test_full_queue),
 		TEST(test_rotation_waits_for_room), TEST(test_closed_before_it_began),
 	};

@@ -91,11 +91,16 @@ static int evict(const struct store_dir *dir, const struct dir_file *file)
 {
 	struct hfile *f = NULL;
 	int err = file_open(dir, file, &f);
+	char hot[DIR_NAME_MAX];
 
 	file_close(f);
 	/* Not ours after all, whatever its name: never removed.  Nor is what cannot be looked at just now. */
 	if (err == -ELOOP || err == -EINVAL || err == -EPERM || err == -EPROTO || err == -ENOMEM || err == -EMFILE || err == -ENFILE)
 		return err;
+	/* Its hot twin, where it could not be removed when it was sealed: it would come to light again. */
+	dir_name_hot(file->seq, hot);
+	if (dir_unlink(dir, hot))
+		return -EBUSY;
 	/* A full disk must not keep the old file alive: its minutes go with it then. */
 	if (!err && (err = keep_minutes(dir, file)) && err != -ENOSPC)
 		log_warn("history file '%s': its minutes could not be kept: %s", file->name, db_strerror(err));
