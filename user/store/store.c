@@ -267,8 +267,8 @@ int store_open_lease(struct store *st, const struct event *ev)
 	if (!ev->lease.id || idmap_get(&st->told, ev->lease.id))
 		return 0;
 	err = put_row(st, MSG_OPEN, ev);
-	if (!err && idmap_put(&st->told, ev->lease.id, 1) < 0)
-		err = -ENOMEM;
+	if (!err)
+		idmap_put(&st->told, ev->lease.id, 1);	/* without room it is told again with the next look */
 	return err;
 }
 
@@ -277,13 +277,12 @@ int store_fail(struct store *st, const struct event *ev)
 	return put_row(st, MSG_FAIL, ev);
 }
 
-int store_merged(struct store *st)
+void store_merged(struct store *st)
 {
-	int err = make_room(st, sizeof(struct msg_complete));
-
-	if (!err)
+	if (make_room(st, sizeof(struct msg_complete)))
+		st->merged = true;	/* the next batch says it */
+	else
 		add_merged(st);
-	return err;
 }
 
 int store_gap(struct store *st, const struct gap *gap)

@@ -80,6 +80,7 @@ int store_lease(struct store *st, const struct event *ev);
  * A lease that is held: each EV_OPEN of the first snapshot, and what each_open
  * reports.  Written once a file.  A lease with PL_F_SNAPSHOT that the last
  * session of this boot left open goes on under its old id, start and owner.
+ * 0, or -ENOBUFS: counted as lost.
  */
 int store_open_lease(struct store *st, const struct event *ev);
 
@@ -87,8 +88,9 @@ int store_open_lease(struct store *st, const struct event *ev);
  * The first snapshot is complete: what the last session left open and nobody
  * found has ended meanwhile; it is closed as seen last, reason lost.
  */
-int store_merged(struct store *st);
+void store_merged(struct store *st);
 
+/* 0, or -ENOBUFS: a refusal is counted as lost, a gap told later; the counts of a summary are missing in the history. */
 int store_fail(struct store *st, const struct event *ev);		/* EV_FAIL */
 int store_gap(struct store *st, const struct gap *gap);
 int store_minute(struct store *st, const struct event *ev);		/* EV_SUMMARY */
