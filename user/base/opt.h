@@ -153,7 +153,7 @@ extern const struct opt_word opt_words_color[];
 	  .value = OPT_IS(&(c)->output, enum out_format), .help = "format of the answer [table]" }, \
 	OPT_UNSET("no-header", &(c)->header, "leave out the line of column titles"), \
 	{ .type = OPT_TYPE_WORD, .name = "color", .arg = "WHEN", .words = opt_words_color, \
-	  .value = OPT_IS(&(c)->color, enum color_mode), .help = "colour the answer; NO_COLOR is honoured [auto]" }, \
+	  .value = OPT_IS(&(c)->color, enum color_mode), .help = "colour a stream of events; NO_COLOR is honoured [auto]" }, \
 	OPT_FLAG("utc", &(c)->utc, "read and show times in UTC, not in the local zone"), \
 	OPT_STR("state-dir", "DIR", &(c)->state_dir, "where the history lies [/var/lib/portlife]"), \
 	{ .type = OPT_TYPE_HELP, .name = "help", .help = "show this help" }
