@@ -252,7 +252,7 @@ static void answer(const struct pick *p, const struct btf_type *t, uint32_t id, 
 
 static int find_types(struct pick *p, struct types_ask *asks, size_t n_asks)
 {
-	uint32_t max = p->k.types_len / (uint32_t)sizeof(struct btf_type) + 1, off = 0;
+	uint32_t max = p->k.types_len / (uint32_t)sizeof(struct btf_type) + 1, off = 0, id;
 
 	p->offsets = malloc(max * sizeof(*p->offsets));
 	p->new_ids = calloc(max, sizeof(*p->new_ids));
@@ -260,19 +260,20 @@ static int find_types(struct pick *p, struct types_ask *asks, size_t n_asks)
 	if (!p->offsets || !p->new_ids || !p->todo)
 		return -ENOMEM;
 	p->n = max;
-	for (uint32_t id = 1; off < p->k.types_len; id++) {
-		const struct btf_type *t;
+	for (id = 1; off < p->k.types_len; id++) {
+		uint32_t at = off;
+		const struct btf_type *t = type_at(&p->k, at, &off);
 
-		p->offsets[id] = off;
-		t = type_at(&p->k, off, &off);
-		if (!t)
+		if (!t)		/* what is left is less than a type: there is no place for it */
 			return -EINVAL;
+		p->offsets[id] = at;
 		if (!t->name_off || !p->wanted_at[at_slot(p, t->name_off)])
 			continue;
 		answer(p, t, id, asks, n_asks);
 		if (KINDS(BTF_INFO_KIND(t->info)) & KINDS_WANTED)
 			keep(p, id);
 	}
+	p->n = id;	/* what names a type beyond the last names none */
 	return 0;
 }
 
