@@ -46,6 +46,12 @@ told() {
 lost() { sqlite3 -readonly "$state"/hot-*.db "SELECT coalesce(sum(lost),0) FROM gap WHERE cause $1"; }
 whole() { [[ $(sqlite3 -readonly "$1" 'PRAGMA integrity_check') == ok ]]; }
 
+# who_says CODE WORDS TIME: of a port that nobody had
+who_says() {
+	run who 1 --state-dir "$state" --at "$3"
+	[[ $status -eq $1 ]] && cat "$work/stdout" "$work/stderr" | grep -q -- "$2" || { echo "$status"; cat "$work/stdout" "$work/stderr"; return 1; }
+}
+
 # ---- while it runs ----
 
 record_start
@@ -57,10 +63,14 @@ second=$(burst 2000)
 expect "that is said" until_true 30 said 'cannot be written: No space left on device'
 third=$(burst 2000)
 sleep 2
+# Where the history lags behind, it does not say that nobody was there.
+expect "who, meanwhile: the answer may not be complete" who_says 3 'may not be complete' "@$(date +%s)"
 expect "once" test "$(said 'cannot be written')" -eq 1
 expect "recording goes on" kill -0 "$record_pid"
 rm "$disk/ballast"
 expect "there is room again: that is said" until_true 30 said 'is written again'
+nobody() { who_says 1 nobody "@$(date +%s)"; }
+expect "who, then: nobody" until_true 30 nobody
 fourth=$(burst 500)
 record_end
 expect "it ends well" test "$status" -eq 0
@@ -86,5 +96,23 @@ last_told() { [[ $(told "$fifth") -eq 300 ]]; }
 expect "and writes all once there is room" until_true 30 last_told
 record_end
 expect "and ends well" test "$status" -eq 0
+
+# ---- until it ends ----
+
+record_start
+expect "a session on a disk that gets full: it gets full" fill
+full=$(date +%s)
+sixth=$(burst 2000)
+expect "that is said, too" until_true 30 said 'cannot be written: No space left on device'
+record_end
+expect "what could not be written is said at the end, with an exit code" test "$status" -eq 5
+expect "and how much that is" grep -Eq 'is not complete: [1-9][0-9]* leases and refusals could not be written \(No space left on device\)' "$work/record.err"
+expect "who, then: the answer may not be complete" who_says 3 'may not be complete' "@$(date +%s)"
+rm "$disk/ballast"
+before=$(told "$sixth")
+record_start
+gap_told() { [[ $(sqlite3 -readonly "$state"/hot-*.db "SELECT count(*) FROM gap WHERE cause='crash' AND until>${full}000000000") -eq 1 ]]; }
+expect "the next session tells a gap ($before of 2000 were written)" until_true 30 gap_told
+record_end
 umount -l "$disk"
 tests_end

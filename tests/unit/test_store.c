@@ -200,6 +200,24 @@ static void test_rotation_by_count(void **state)
 	check_many();
 }
 
+/* The hot file, which retention cannot remove, takes no more than its part of the space. */
+static void test_rotation_by_space(void **state)
+{
+	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .retain_bytes = 6 << 20 };
+	struct store *st;
+
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	for (unsigned int i = 0; i < MANY; i++) {
+		put(st, i + 1, many_port(i), many_start(i), many_end(i));
+		if (i % 100 == 0)
+			store_tick(st);
+	}
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	assert_int_equal(files_with("lease-", ".db"), 1);
+	store_close(st);
+	check_many();
+}
+
 /* ---- open leases ---- */
 
 struct live {
@@ -582,6 +600,50 @@ static void test_verdicts(void **state)
 	now = clock_unix_ns();
 	assert_int_equal(ask(7000, now, now, &f, &c), HISTORY_LOST);
 	assert_int_equal(c.lost, -1);
+}
+
+/* Asks while the lock file says `text`, which the writer overwrites once a second. */
+static enum history_verdict ask_beside(const char *text, struct history_coverage *c)
+{
+	int at = open(dir, O_RDONLY | O_DIRECTORY), fd = openat(at, "lock", O_RDWR);
+	enum history_verdict v;
+	struct found f;
+	char still[128];
+	ssize_t n;
+
+	do {
+		int64_t now = clock_unix_ns();
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+		usleep(3000);
+		v = ask(7000, now, now, &f, c);
+		n = pread(fd, still, sizeof(still), 0);
+	} while (n != (ssize_t)strlen(text) || memcmp(still, text, (size_t)n));
+	close(fd);
+	close(at);
+	return v;
+}
+
+/* A writer that lives and does not write: nobody can be said to have held nothing. */
+static void test_writer_behind(void **state)
+{
+	struct store *st = open_store();
+	long long now = clock_unix_ns(), beat = clock_boot_ns();
+	struct history_coverage c;
+	char text[96];
+
+	assert_int_equal(store_flush(st, WAIT_MS), 0);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat);
+	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld\n", 1, now, now);	/* of an older version */
+	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, 0LL, beat);	/* the disk does not take it */
+	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
+	assert_int_equal(c.lost, -1);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat - 11 * SEC);	/* it hangs */
+	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
+	store_close(st);
 }
 
 static void test_filters(void **state)
@@ -1006,10 +1068,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip), TEST(test_unknown_stays_unknown), TEST(test_edges_of_a_lease),
-		TEST(test_odd_bytes), TEST(test_hot_and_sealed_agree), TEST(test_rotation_by_count),
+		TEST(test_odd_bytes), TEST(test_hot_and_sealed_agree), TEST(test_rotation_by_count), TEST(test_rotation_by_space),
 		TEST(test_open_over_rotation), TEST(test_restart_continues), TEST(test_crash_continues),
 		TEST(test_restart_after_rotation), TEST(test_begin_later), TEST(test_found_held_is_no_claim_for_before),
-		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_filters),
+		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_writer_behind), TEST(test_filters),
 		TEST(test_lives), TEST(test_many_files), TEST(test_lives_of_a_range_are_sampled), TEST(test_fails_and_minutes), TEST(test_retention_by_size),
 		TEST(test_retention_of_roll_ups), TEST(test_end_after_the_file), TEST(test_long_texts),
 		TEST(test_end_before_the_beginning), TEST(test_clock_set_back), TEST(test_clock_steps),

@@ -386,9 +386,11 @@ static int record_print_open(struct record *r)
 	return r->conf.print ? stream_new(&so, &r->stream) : 0;
 }
 
-static void record_close(struct record *r)
+/* 0, or what keeps the history from being whole. */
+static int record_close(struct record *r)
 {
-	store_close(r->store);
+	int err = store_close(r->store);
+
 	record_metrics_close(&r->metrics, &r->conf);
 	recorder_close(r->recorder);
 	stream_free(r->stream);
@@ -402,6 +404,7 @@ static void record_close(struct record *r)
 	record_conf_free(&r->conf);
 	if (r->signals >= 0)
 		close(r->signals);
+	return err;
 }
 
 int cmd_record(int argc, char **argv)
@@ -424,6 +427,5 @@ int cmd_record(int argc, char **argv)
 		err = cmd_recorder_exit(r.recorder, err);
 	}
 	err = !err && r.stdout_failed ? EXIT_STORE : cmd_exit(err);
-	record_close(&r);
-	return err;
+	return record_close(&r) && !err ? EXIT_STORE : err;
 }

@@ -255,15 +255,18 @@ static void dir_read_pulse(int fd, struct dir_pulse *ret)
 	char text[128];
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 	long long session, alive;
+	int at;
 
 	memset(ret, 0, sizeof(*ret));
 	if (n <= 0)
 		return;
 	text[n] = '\0';
-	if (sscanf(text, "%9d %19lld %19lld", &ret->pid, &session, &alive) != 3)
+	if (sscanf(text, "%9d %19lld %19lld%n", &ret->pid, &session, &alive, &at) != 3)
 		return;
 	ret->session = session;
 	ret->alive = alive;
+	if (text[at] == ' ')
+		ret->beat = strtoll(text + at, NULL, 10);
 }
 
 int dir_lock(const struct store_dir *dir, int *ret_fd)
@@ -302,10 +305,10 @@ void dir_leave_unused(const struct store_dir *dir, int lock_fd)
 
 int dir_beat(int lock_fd, const struct dir_pulse *pulse)
 {
-	char text[64];
+	char text[96];
 	/* Of one length, so that a beat never leaves the tail of another. */
-	int n = snprintf(text, sizeof(text), "%9d %19lld %19lld\n", pulse->pid, (long long)pulse->session,
-			 (long long)pulse->alive);
+	int n = snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", pulse->pid, (long long)pulse->session,
+			 (long long)pulse->alive, (long long)pulse->beat);
 
 	return pwrite(lock_fd, text, (size_t)n, 0) == n ? 0 : -EIO;
 }

@@ -49,7 +49,8 @@ struct dir_list {
 /* What the writer leaves in the lock file once a second. */
 struct dir_pulse {
 	int64_t session;	/* start of the session, unix ns */
-	int64_t alive;		/* unix ns */
+	int64_t alive;		/* unix ns; 0: what was recorded of late cannot be written just now */
+	int64_t beat;		/* boot ns; 0: not told, by an older version */
 	int pid;
 };
 

@@ -21,6 +21,7 @@
 #define GAPS_MAX (1u << 20)	/* of one file: no recorder writes that many */
 #define ROUNDED_NS 1000000000LL	/* names are rounded to seconds */
 #define HOLE_NS (2 * ROUNDED_NS)
+#define BEHIND_NS (10 * ROUNDED_NS)	/* a writer says once a second that it lives */
 
 static bool is_mapped(const uint32_t a[4])
 {
@@ -209,6 +210,12 @@ static int64_t session_end(struct history *h, struct hfile *f)
 	return until ? until : file_meta(f)->since;
 }
 
+/* A recorder that lives but does not write: its disk is full, or hangs, or it was stopped. */
+static bool pulse_behind(const struct dir_pulse *pulse)
+{
+	return !pulse->alive || (pulse->beat && clock_boot_ns() - pulse->beat > BEHIND_NS);
+}
+
 /* What the name says of the oldest, and what any file remembers of the beginning. */
 static void learn(struct history *h)
 {
@@ -231,7 +238,8 @@ static void learn(struct history *h)
 		else if (f)
 			oldest = file_meta(f)->since;
 	}
-	if (h->info.live)
+	h->behind = h->info.live && pulse_behind(&pulse);
+	if (h->info.live && !h->behind)
 		h->info.recorded_until = clock_unix_ns();
 	if (h->info.recorded_until > h->info.youngest)
 		h->info.youngest = h->info.recorded_until;
@@ -283,13 +291,13 @@ void history_info(const struct history *h, struct history_info *ret)
 
 /* ---- gaps and coverage ---- */
 
-/* Nobody records: a gap that has not ended. */
+/* Nobody records, or what is recorded is not written: a gap that has not ended. */
 static int lasting_gap(struct history *h, int64_t since, int64_t until, int (*fn)(void *, const struct gap *), void *arg)
 {
 	struct gap gap = { .lost = -1, .from = h->info.recorded_until, .to = INT64_MAX,
-			   .cause = h->crashed ? GAP_CRASH : GAP_STOPPED };
+			   .cause = h->behind ? GAP_STORE : h->crashed ? GAP_CRASH : GAP_STOPPED };
 
-	if (h->info.live || !h->info.recorded_until || until <= gap.from)
+	if ((h->info.live && !h->behind) || !h->info.recorded_until || until <= gap.from)
 		return 0;
 	return fn(arg, &gap);
 }

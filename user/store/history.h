@@ -31,7 +31,7 @@ void history_close(struct history *h);
 struct history_info {
 	int64_t recorded_since;		/* the recorder ran first, 0: unknown */
 	int64_t evicted_before;		/* retention removed what ended before, 0: nothing */
-	int64_t recorded_until;		/* all until then is there; now when `live` */
+	int64_t recorded_until;		/* all until then is there; now when `live`, unless the recorder cannot write */
 	int64_t youngest;		/* files answer up to then: after recorded_until where the clock was set back since */
 	bool live;			/* a recorder is writing */
 	int pid;			/* of that one, 0: unknown */

@@ -28,6 +28,7 @@ struct history {
 	struct dir_file *minutes;
 	size_t n_minutes;
 	struct history_info info;
+	bool behind;		/* a recorder lives, but does not write */
 	bool crashed;		/* the last session did not end as it should */
 };
 

@@ -38,15 +38,29 @@ struct store {
 	struct store_opts opts;
 };
 
+#define LEASES_MOST 1000000
+#define LEASES_LEAST 10000
+
 static int64_t or_default(int64_t value, int64_t otherwise)
 {
 	return value ? value : otherwise;
 }
 
+/*
+ * Retention removes sealed files alone: the hot one, which takes some 120 bytes a lease, must leave room for them.  A
+ * file has its own dictionaries, so that there is a least size, too.
+ */
+static uint64_t leases_a_file(uint64_t retain_bytes)
+{
+	uint64_t quarter = retain_bytes / 4 / 120;
+
+	return !retain_bytes || quarter > LEASES_MOST ? LEASES_MOST : quarter < LEASES_LEAST ? LEASES_LEAST : quarter;
+}
+
 static void set_defaults(struct store *st, const struct store_opts *opts)
 {
 	st->opts = *opts;
-	st->opts.rotate_leases = (uint64_t)or_default((int64_t)opts->rotate_leases, 1000000);
+	st->opts.rotate_leases = opts->rotate_leases ? opts->rotate_leases : leases_a_file(opts->retain_bytes);
 	st->opts.rotate_age = or_default(opts->rotate_age, 3600 * NS_PER_SEC);
 	st->opts.commit_age = or_default(opts->commit_age, 750 * NS_PER_MS);
 	st->opts.open_age = or_default(opts->open_age, 60 * NS_PER_SEC);
@@ -461,15 +475,18 @@ static void finish(struct store *st)
 		hand_over(st);
 }
 
-void store_close(struct store *st)
+int store_close(struct store *st)
 {
+	int err;
+
 	if (!st)
-		return;
+		return 0;
 	if (st->w.running)
 		finish(st);
 	free(st->cur);
-	writer_close(&st->w, st->lost.to);
+	err = writer_close(&st->w, &st->lost);
 	dict_free(st->owners);
 	idmap_clear(&st->told);
 	free(st);
+	return err;
 }

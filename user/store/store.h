@@ -25,7 +25,7 @@ struct store_opts {
 	uint64_t retain_bytes;		/* 0: 1 GiB */
 	int64_t retain_age;		/* ns, 0: 30 days; negative: for ever */
 	/* For tests and odd hosts; 0 means the default in brackets. */
-	uint64_t rotate_leases;		/* ended ones and fails [1 million] */
+	uint64_t rotate_leases;		/* ended ones and fails [1 million, or what takes a quarter of retain_bytes] */
 	int64_t rotate_age;		/* ns [1 h] */
 	int64_t commit_age;		/* ns [0.75 s], so that what is a second old can be read */
 	int64_t open_age;		/* ns between two looks at what is open [1 min] */
@@ -70,8 +70,11 @@ int store_open_writer(const struct store_opts *opts, struct store **ret);
  */
 int store_begin(struct store *st);
 
-/* Writes what is waiting (for at most some seconds when the disk refuses), ends the session.  NULL is fine. */
-void store_close(struct store *st);
+/*
+ * Writes what is waiting (for at most some seconds when the disk refuses), ends the session.  0, or -EIO: not all could be
+ * written, said with how many; a gap of the next session will tell.  NULL is fine.
+ */
+int store_close(struct store *st);
 
 /* A finished lease (EV_RELEASE).  0, or -ENOBUFS: counted as lost. */
 int store_lease(struct store *st, const struct event *ev);

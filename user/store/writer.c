@@ -216,7 +216,8 @@ static bool mend(struct writer *w, int err)
 
 static void beat(struct writer *w)
 {
-	w->pulse.alive = w->unix_now();
+	w->pulse.alive = w->behind ? 0 : w->unix_now();
+	w->pulse.beat = clock_boot_ns();
 	dir_beat(w->lock_fd, &w->pulse);
 	if (w->hot && dir_check(w->dir, hot_name(w->hot), NULL) == -ENOENT) {
 		log_err("history file '%s/%s' was removed: a new one is begun", w->dir->path, hot_name(w->hot));
@@ -254,6 +255,10 @@ static bool try_batch(struct writer *w, const struct batch *b)
 {
 	int err = try_once(w, b);
 
+	if (w->behind != !!err) {	/* who reads the history is to know at once */
+		w->behind = err;
+		beat(w);
+	}
 	if (!err) {
 		if (!b || !b->rotate)
 			count_done(w);
@@ -363,7 +368,7 @@ int writer_start(struct writer *w)
 	int64_t now = w->unix_now();
 	int err;
 
-	w->pulse = (struct dir_pulse){ .session = now, .alive = now, .pid = (int)getpid() };
+	w->pulse = (struct dir_pulse){ .session = now, .alive = now, .beat = clock_boot_ns(), .pid = (int)getpid() };
 	err = w->recovered ? try_or_wait(w, writer_begin_session) : 0;
 	if (err)
 		return err;
@@ -373,15 +378,30 @@ int writer_start(struct writer *w)
 	return err;
 }
 
-void writer_close(struct writer *w, bool lost)
+static int say_missing(const struct writer *w, const struct gap *lost)
 {
+	uint64_t rows = w->stats.lost + (lost->lost > 0 ? (uint64_t)lost->lost : 0);
+
+	log_err("history in '%s' is not complete: %llu leases and refusals could not be written (%s); the next recorder tells of a gap",
+		w->dir->path, (unsigned long long)rows, w->stats.last_error ? db_strerror(w->stats.last_error) : "no room in memory");
+	return -EIO;
+}
+
+int writer_close(struct writer *w, const struct gap *lost)
+{
+	bool missing;
+	int err = 0;
+
 	if (w->running) {
 		queue_stop(&w->queue);
 		pthread_join(w->thread, NULL);
 	}
 	sealer_stop(&w->sealer);
+	missing = w->running && (w->gave_up || lost->to);
 	/* Where something is missing, the next session's gap must reach back to it. */
-	if (w->hot && w->running && !w->gave_up && !lost)
+	if (missing)
+		err = say_missing(w, lost);
+	else if (w->hot && w->running)
 		hot_session_update(w->hot, w->unix_now(), SESSION_STOPPED);
 	hot_close(w->hot, false);
 	carry_free(w->carry);
@@ -398,4 +418,5 @@ void writer_close(struct writer *w, bool lost)
 	free(w->host);
 	free(w->boot_id);
 	free(w->version);
+	return err;
 }

@@ -59,6 +59,7 @@ struct writer {
 	bool stepped;			/* the clock was set since the session before */
 	struct carry *carry;
 	int64_t complete;		/* until then this one has, committed */
+	bool behind;			/* the last attempt to write failed */
 	bool gave_up;			/* something could not be written before the end */
 	bool set_aside;			/* the last attempt ended with a damaged file */
 	int64_t prev_end;		/* until then the session before wrote all, 0: none */
@@ -80,10 +81,11 @@ int writer_open(struct writer *w, const struct store_opts *opts);
 /* The session begins, and the gap before it ends. */
 int writer_start(struct writer *w);
 /*
- * Stops the threads, ends the session (`lost`: not as one that wrote all), lets
- * go of everything; a zeroed one with lock_fd -1 is fine.
+ * Stops the threads, ends the session (`lost`, if its `to` is set, came to nobody:
+ * not as one that wrote all), lets go of everything; a zeroed one with lock_fd -1
+ * is fine.  0, or -EIO: something is missing, said.
  */
-void writer_close(struct writer *w, bool lost);
+int writer_close(struct writer *w, const struct gap *lost);
 
 /*
  * Finds the last session and takes up its file; then writes that this one began (recover.c).  Each is done once, and
