@@ -150,14 +150,14 @@ int BPF_KPROBE(b_put_port, struct sock *sk)
 SEC("kprobe/inet_twsk_hashdance_schedule")
 int BPF_KPROBE(b_hashdance_schedule, void *tw, struct sock *sk)
 {
-	lease_timewait((__u64)tw, (__u64)sk, bpf_ktime_get_boot_ns());
+	on_timewait((__u64)tw, (__u64)sk);
 	return 0;
 }
 
 SEC("kprobe/inet_twsk_hashdance")
 int BPF_KPROBE(b_hashdance, void *tw, struct sock *sk)
 {
-	lease_timewait((__u64)tw, (__u64)sk, bpf_ktime_get_boot_ns());
+	on_timewait((__u64)tw, (__u64)sk);
 	return 0;
 }
 

@@ -244,7 +244,7 @@ __noinline int lease_begin(__u64 sk, __u64 what, __u64 to, __u64 to_high, __u64 
 	sock_look(&head, (struct sock *)sk);
 	if (!HEAD(&head, skc_num) || (!fresh && lease_held(sk, &head, what)))
 		return 0;
-	if (l.kind != PL_KIND_BIND)
+	if (l.kind != PL_KIND_BIND && l.kind != PL_KIND_UNKNOWN)
 		l.flags = PL_F_CHOSEN;
 	if (HEAD(&head, skc_state) == TCP_LISTEN)
 		l.flags |= PL_F_LISTEN;
@@ -323,43 +323,75 @@ __noinline int lease_accept(__u64 sk, __u64 cgroup)
 }
 
 /*
- * The port goes on in TIME_WAIT (or as a FIN_WAIT2 orphan).  A socket that was
- * bound to a number keeps it while its file is open: then both hold it.
+ * A socket that is bound to a number keeps it while its file is open, also beside its TIME_WAIT: then both hold the port.
+ * False: the TIME_WAIT socket takes over.
  */
+static __always_inline bool lease_share(struct sock *sk, struct pl_lease *held, struct pl_lease *l)
+{
+	if (!sock_port_locked(sk))
+		return false;
+	if (bpf_map_update_elem(&shared, &l->id, &token, BPF_ANY)) {
+		count(PL_STAT_TABLE);	/* without a token only one of the two can be known */
+		return false;
+	}
+	l->flags |= PL_F_SHARED;
+	held->flags |= PL_F_SHARED;
+	held->closed = l->closed;
+	return true;
+}
+
+/* Another TIME_WAIT of a socket that shares its lease with one already: a lease of its own. */
+static __always_inline bool lease_shared(const struct pl_lease *held, struct pl_lease *l)
+{
+	return held->flags & PL_F_SHARED && bpf_map_lookup_elem(&shared, &l->id);
+}
+
+/* The lease goes on under `tw`; an error says why not. */
+static __always_inline int lease_hand_on(__u64 tw, __u64 sk, struct pl_lease *held, struct pl_lease *l)
+{
+	int err;
+
+	if (!lease_share((struct sock *)sk, held, l) && bpf_map_delete_elem(&holders, &sk))
+		return -1;
+	err = lease_put(tw, l, false);
+	if (err && l->flags & PL_F_SHARED) {
+		bpf_map_delete_elem(&shared, &l->id);
+	} else if (err) {
+		lease_count_end(l->proto, l->family, l->netns);
+		emit(l, PL_REC_RELEASE, l->closed, PL_REASON_LOST, 0);
+	}
+	return err;
+}
+
+/* The port goes on in TIME_WAIT (or as a FIN_WAIT2 orphan).  The caller has made sure that there is nothing under `tw`. */
 __noinline int lease_timewait(__u64 tw, __u64 sk, __u64 ts)
 {
 	struct pl_lease *held = bpf_map_lookup_elem(&holders, &sk);
 	struct sock_head head;
 	struct pl_lease l;
-	__u8 one = 1;
 
 	if (!held || closing)
 		return 0;
 	__builtin_memcpy(&l, held, sizeof(l));
+	l.flags &= ~PL_F_SHARED;
 	l.flags |= PL_F_TIME_WAIT;
 	l.closed = ts;
 	sock_look(&head, (struct sock *)sk);
 	sock_refresh(&l, &head);
-	if (sock_port_locked((struct sock *)sk)) {
-		l.flags |= PL_F_SHARED;
-		if (!bpf_map_update_elem(&shared, &l.id, &one, BPF_ANY))
-			held->flags |= PL_F_SHARED;
-		held->closed = ts;
-	} else if (bpf_map_delete_elem(&holders, &sk)) {
+	if (lease_shared(held, &l))
+		lease_insert((struct sock *)tw, &l, false);
+	else if (lease_hand_on(tw, sk, held, &l))
 		return 0;
-	}
-	if (bpf_map_update_elem(&holders, &tw, &l, BPF_ANY)) {
-		count(PL_STAT_TABLE);
-		if (!(l.flags & PL_F_SHARED)) {
-			lease_count_end(l.proto, l.family, l.netns);
-			emit(&l, PL_REC_RELEASE, ts, PL_REASON_LOST, 0);
-		} else {
-			bpf_map_delete_elem(&shared, &l.id);
-		}
-		return 0;
-	}
 	emit(&l, PL_REC_TIMEWAIT, ts, 0, 0);
 	return 0;
+}
+
+/* inet_twsk_hashdance(), before: an entry under the address of what begins here is of another life. */
+static __always_inline void on_timewait(__u64 tw, __u64 sk)
+{
+	if (bpf_map_lookup_elem(&holders, &tw))
+		lease_drop_stale(tw);
+	lease_timewait(tw, sk, bpf_ktime_get_boot_ns());
 }
 
 #endif

@@ -118,6 +118,7 @@ struct {
 	__type(value, struct pl_flood);
 } floods SEC(".maps");
 
+const __u8 token = 1;
 const struct pl_total no_total = {};
 const struct pl_flood no_flood = {};
 

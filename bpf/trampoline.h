@@ -43,14 +43,14 @@ int BPF_PROG(a_put_port, struct sock *sk)
 SEC("fentry/inet_twsk_hashdance_schedule")
 int BPF_PROG(a_hashdance_schedule, void *tw, struct sock *sk)
 {
-	lease_timewait(plain(tw), plain(sk), bpf_ktime_get_boot_ns());
+	on_timewait(plain(tw), plain(sk));
 	return 0;
 }
 
 SEC("fentry/inet_twsk_hashdance")
 int BPF_PROG(a_hashdance, void *tw, struct sock *sk)
 {
-	lease_timewait(plain(tw), plain(sk), bpf_ktime_get_boot_ns());
+	on_timewait(plain(tw), plain(sk));
 	return 0;
 }
 

@@ -13,6 +13,7 @@
  * kernel's own.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -31,6 +33,7 @@
 #include "integration/check.h"
 #include "integration/udp.h"
 #include "kern/recorder.h"
+#include "kern/source_priv.h"
 
 #define HELD 150
 #define CHURN 4000
@@ -38,6 +41,10 @@
 #define TABLE_SMALL 256
 #define HELD_MANY 1000
 #define HELD_LAST 64		/* of a load that churns: its youngest ports */
+#define TAKEN 16			/* TIME_WAIT taken over */
+#define SERVER 4500		/* no number that bind(0) may choose */
+#define CLIENT 4510
+#define BOUND 8
 #define LONGEST_WAIT_US 40000	/* of recorder_wait() */
 
 static unsigned int skipped;
@@ -114,6 +121,89 @@ static void load_churn(int held, int order, int done)
 	_exit(0);
 }
 
+#define MUST(cond) do { if (!(cond)) _exit(4); } while (0)
+
+static void loopback_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	MUST(fd >= 0 && !ioctl(fd, SIOCGIFFLAGS, &ifr));
+	ifr.ifr_flags |= IFF_UP;
+	MUST(!ioctl(fd, SIOCSIFFLAGS, &ifr) && !close(fd));
+}
+
+static int tcp_bind(uint16_t port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	MUST(fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) && !bind(fd, (struct sockaddr *)&at, sizeof(at)));
+	return fd;
+}
+
+/*
+ * Connections of the same two ends, one after the other.  The server closes first, so that its port is in TIME_WAIT, which
+ * the next one ends; its own TIME_WAIT is then given the memory of the one before.
+ */
+__attribute__((noreturn))
+static void load_time_wait(int taken, int order, int done)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int server, client, child;
+	char c;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	loopback_up();
+	server = tcp_bind(SERVER);
+	MUST(!listen(server, 4));
+	step(order, done);
+	for (int i = 0; i < taken; i++) {
+		client = tcp_bind(CLIENT);
+		MUST(!connect(client, (struct sockaddr *)&to, sizeof(to)));
+		child = accept(server, NULL, NULL);
+		MUST(child >= 0 && !close(child) && !read(client, &c, 1) && !close(client));
+	}
+	step(order, done);
+	_exit(0);
+}
+
+/*
+ * Sockets bound to a number, each with two connections, one after the other, whose TIME_WAIT last longer than its file is
+ * open: that has the number as well.
+ */
+__attribute__((noreturn))
+static void load_bound(int n, int order, int done)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct sockaddr off = { .sa_family = AF_UNSPEC };
+	int servers[2], bound[BOUND], child;
+	char c;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	loopback_up();
+	for (int i = 0; i < 2; i++) {
+		servers[i] = tcp_bind((uint16_t)(SERVER + i));
+		MUST(!listen(servers[i], 4));
+	}
+	step(order, done);
+	for (int i = 0; i < n; i++) {
+		bound[i] = tcp_bind((uint16_t)(CLIENT + i));
+		for (int j = 0; j < 2; j++) {
+			to.sin_port = htons((uint16_t)(SERVER + j));
+			MUST(!connect(bound[i], (struct sockaddr *)&to, sizeof(to)));
+			child = accept(servers[j], NULL, NULL);
+			MUST(child >= 0 && !shutdown(bound[i], SHUT_WR) && !read(child, &c, 1) && !close(child) &&
+			     !read(bound[i], &c, 1) && !connect(bound[i], &off, sizeof(off)));
+		}
+	}
+	step(order, done);
+	for (int i = 0; i < n; i++)
+		close(bound[i]);
+	step(order, done);
+	_exit(0);
+}
+
 static void load_wait(const struct load *l)
 {
 	char c;
@@ -179,6 +269,8 @@ struct told {
 	pid_t pid;
 	unsigned int begins[65536];		/* of the load's leases that live now, by port */
 	unsigned int twice, strangers, live;
+	unsigned int ended_server;		/* leases of the load's server */
+	unsigned int begun_bound, ended_bound;	/* and of the ports that it binds */
 	struct lease_table *ever, *held;	/* the load's leases by id, NULL: not wanted */
 };
 
@@ -202,6 +294,9 @@ static void told_of_load(struct told *t, const struct event *ev)
 	const struct pl_lease *l = &ev->lease;
 	unsigned int *n = &t->begins[l->lport];
 
+	t->ended_server += ev->kind == EV_RELEASE && l->lport == SERVER;
+	t->ended_bound += ev->kind == EV_RELEASE && l->lport >= CLIENT && l->lport < CLIENT + BOUND;
+	t->begun_bound += (ev->kind == EV_ALLOC || ev->kind == EV_OPEN) && l->lport >= CLIENT && l->lport < CLIENT + BOUND;
 	if (t->ever) {
 		told_by_id(t, ev);
 		return;
@@ -531,6 +626,112 @@ static void table_overflows(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* --- ends that no hook saw ---------------------------------------------------------- */
+
+/* As a hook that the kernel passes over. */
+static void take_away(struct recorder *r, const char *need)
+{
+	struct source *s = recorder_source(r);
+
+	for (size_t i = 0; i < hooks_count; i++)
+		if (s->links[i] && hooks[i].need && !strncmp(hooks[i].need, need, strlen(need))) {
+			bpf_link__destroy(s->links[i]);
+			s->links[i] = NULL;
+		}
+}
+
+/* Of a TIME_WAIT socket whose memory is another's by now, and of one whose memory nobody took. */
+static void ends_unseen(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier, .scope_all = true };
+	struct recorder *r = start(&opts, t);
+	struct recorder_totals n = { 0 };
+	uint64_t held = 0;
+	struct load load;
+
+	if (!r) {
+		check(false, "unseen: the recorder starts", "see above");
+		return;
+	}
+	/* Before the fork, for a child would keep it. */
+	take_away(r, source_tier(recorder_source(r)) == TIER_C ? "time_wait cancel" : "time_wait end");
+	load_start_as(&load, TAKEN, load_time_wait);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	pause_ms(500);	/* the kernel takes it away at leisure */
+	load_next(&load);
+	/* What a TIME_WAIT socket leaves in its memory is not looked at sooner than a second after it began. */
+	for (int i = 0; i < 300 && (n.live != held || t->ended_server != TAKEN - 1); i++) {
+		pause_ms(10);
+		if (source_check(recorder_source(r)) || drain(r) || recorder_totals(r, &n) || recorder_held(r, &held))
+			break;
+	}
+	check(n.live == held, "unseen: beginnings - ends = the entries of the kernel's table", "%llu, but %llu of them",
+	      (unsigned long long)n.live, (unsigned long long)held);
+	check(t->ended_server == TAKEN - 1, "unseen: each end is told", "%u of %d", t->ended_server, TAKEN - 1);
+	check(source_tier(recorder_source(r)) == TIER_C || n.stale >= TAKEN - 1, "unseen: as one that was not seen", "%llu", (unsigned long long)n.stale);
+	check_identity(r, t, "unseen: what the kernel counted = told + lost");
+	check_held(r, "unseen: the kernel's table and ours agree");
+	load_end(&load);
+	recorder_close(r);
+}
+
+/* --- what two hold -------------------------------------------------------------------- */
+
+/* Nobody who is to share a lease finds room for its token. */
+static bool tokens_fill(struct recorder *r)
+{
+	int map = bpf_map__fd(recorder_source(r)->skel->maps.shared), err = 0;
+	uint8_t one = 1;
+
+	for (uint64_t id = 1; !err; id++)
+		err = bpf_map_update_elem(map, &id, &one, BPF_NOEXIST);
+	return err == -E2BIG;
+}
+
+static void check_balance(struct recorder *r, const struct told *t, const char *name)
+{
+	struct recorder_totals n = { 0 };
+	uint64_t held = 1;
+
+	for (int i = 0; i < 500 && (n.live != held || t->begun_bound != t->ended_bound); i++) {
+		pause_ms(10);
+		if (drain(r) || recorder_totals(r, &n) || recorder_held(r, &held))
+			break;
+	}
+	check(n.live == held && t->begun_bound == t->ended_bound, name, "%llu live, %llu in the table; %u begun, %u ended",
+	      (unsigned long long)n.live, (unsigned long long)held, t->begun_bound, t->ended_bound);
+}
+
+/* A bound socket and its TIME_WAIT, and its next. */
+static void held_by_two(enum tier tier, struct told *t, bool full)
+{
+	struct source_opts opts = { .tier = tier, .scope_all = true };
+	struct recorder *r = start(&opts, t);
+	struct recorder_totals n = { 0 };
+	struct load load;
+
+	if (!r) {
+		check(false, "two: the recorder starts", "see above");
+		return;
+	}
+	if (full)
+		check(tokens_fill(r), "two, no room: there is none", "%s", strerror(errno));
+	load_start_as(&load, BOUND, load_bound);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	load_next(&load);
+	check_held(r, full ? "two, no room: the kernel's table and ours agree" : "two: the kernel's table and ours agree");
+	check(t->begun_bound >= 2 * BOUND, "two: each is told to begin", "%u of %d", t->begun_bound, 2 * BOUND);
+	load_next(&load);
+	load_end(&load);	/* and its namespace, with what is in TIME_WAIT there */
+	check_balance(r, t, full ? "two, no room: each ends once" : "two: each ends once");
+	recorder_totals(r, &n);
+	check(full == (n.lost_table > 0), full ? "two, no room: the loss is counted" : "two: nothing is lost", "%llu lost",
+	      (unsigned long long)n.lost_table);
+	recorder_close(r);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files = { HELD_MANY + 200, HELD_MANY + 200 };
@@ -550,6 +751,9 @@ int main(int argc, char **argv)
 	begins_in_churn(tier, t);
 	ring_overflows(tier, t);
 	table_overflows(tier, t);
+	ends_unseen(tier, t);
+	held_by_two(tier, t, false);
+	held_by_two(tier, t, true);
 	free(t);
 	printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
 	return failed ? 1 : 0;
