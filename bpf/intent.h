@@ -31,16 +31,63 @@ static __always_inline void intent_read(struct intent *in, struct sockaddr *sa)
 	}
 }
 
+/* In jiffies, 15 s at least.  Nobody is inside bind() or connect() so long without having left it unseen. */
+#define INTENT_OLD 15000
+
+static __always_inline struct intent_set *intent_set_of(__u64 who)
+{
+	__u32 key = who % INTENT_SETS;
+
+	return bpf_map_lookup_elem(&intents, &key);
+}
+
+/* The place of `who`, or NULL. */
+static __always_inline struct intent *intent_of(__u64 who)
+{
+	struct intent_set *set = intent_set_of(who);
+
+	if (!set)
+		return NULL;
+	for (int i = 0; i < INTENT_WAYS; i++)
+		if (set->way[i].who == who)
+			return &set->way[i];
+	return NULL;
+}
+
+/*
+ * A place for `who`, which has none.  Threads with the same set look at its places in different order, for nothing keeps
+ * two from taking the same one at the same time.
+ */
+static __always_inline struct intent *intent_place(__u64 who, __u32 now)
+{
+	struct intent_set *set = intent_set_of(who);
+	__u64 first = (__u32)who / INTENT_SETS;
+
+	if (!set)
+		return NULL;
+	for (int i = 0; i < INTENT_WAYS; i++) {
+		struct intent *way = &set->way[(first + i) % INTENT_WAYS];
+
+		if (!way->sk || now - way->since > INTENT_OLD)
+			return way;
+	}
+	count(PL_STAT_INTENT);
+	intent_dropped = bpf_jiffies64();
+	return &set->way[first % INTENT_WAYS];
+}
+
 /* What `current` asks for. */
-static __always_inline void intent_put(const struct intent *in)
+static __always_inline void intent_put(struct intent *in)
 {
 	__u64 who = bpf_get_current_pid_tgid();
-	struct intent *found = bpf_map_lookup_elem(&intents, &who);
+	struct intent *place = intent_of(who);
 
-	if (found)
-		*found = *in;
-	else if (bpf_map_update_elem(&intents, &who, in, BPF_ANY))
-		count(PL_STAT_INTENT);
+	in->who = who;
+	in->since = bpf_jiffies64();
+	if (!place)
+		place = intent_place(who, in->since);
+	if (place)
+		*place = *in;
 }
 
 static __always_inline void intent_set(struct sock *sk, __u8 kind, struct sockaddr *sa)
@@ -54,14 +101,19 @@ static __always_inline void intent_set(struct sock *sk, __u8 kind, struct sockad
 /* Takes the intent of `current` for `sk`; false: there is none. */
 static __always_inline bool intent_take(struct sock *sk, struct intent *in)
 {
-	__u64 who = bpf_get_current_pid_tgid();
-	struct intent *found = bpf_map_lookup_elem(&intents, &who);
+	struct intent *place = intent_of(bpf_get_current_pid_tgid());
 
-	if (!found || found->sk != (__u64)sk)
+	if (!place || place->sk != (__u64)sk)
 		return false;
-	*in = *found;
-	found->sk = 0;
+	*in = *place;
+	place->sk = 0;
 	return true;
+}
+
+/* Where there is none: may it have been dropped, a moment ago? */
+static __always_inline bool intent_lost(void)
+{
+	return intent_dropped && bpf_jiffies64() - intent_dropped < INTENT_OLD && !intent_of(bpf_get_current_pid_tgid());
 }
 
 __noinline int errno_ix(__u64 err)
@@ -116,12 +168,12 @@ __noinline int intent_refused(__u64 sk, __u64 what, __u64 addr, __u64 addr_high)
 		return 0;
 	sock_look(&head, (struct sock *)sk);
 	sock_fill_port(&l, &head, what, fail_named(what) ? what >> FAIL_PORT : HEAD(&head, skc_num));
-	if (l.kind != PL_KIND_BIND)
+	if (l.kind != PL_KIND_BIND && l.kind != PL_KIND_UNKNOWN)
 		l.flags |= PL_F_CHOSEN;
 	barrier_var(what);
 	fail_add_asked(&l, what, addr, addr_high);
-	l.cancelled = compat_sock_range((void *)sk);
 	owner_fill_current(&l, (struct sock *)sk, &head);
+	l.cancelled = compat_sock_range((void *)sk);
 	l.start = bpf_ktime_get_boot_ns();
 	l.id = lease_id(l.start);
 	barrier_var(what);
@@ -152,9 +204,12 @@ static __always_inline void intent_bind_done(struct sock *sk, struct sockaddr *s
 	__u8 proto = sock_port_proto(sk);
 	struct intent in = {};
 
-	if (!ret || !proto)
+	if (!proto)
 		return;
-	intent_take(sk, &in);	/* refused before the allocator took it */
+	if (ret || sock_is_udp(proto))
+		intent_take(sk, &in);	/* no port was asked for, or it was refused before */
+	if (!ret)
+		return;
 	intent_read(&in, sa);
 	intent_failed(sk, proto, in.port ? PL_KIND_BIND : PL_KIND_BIND0, -ret, &in);
 }
@@ -198,6 +253,8 @@ static __always_inline void on_udp_get_port(struct sock *sk, __u16 snum, int ret
 		kind = PL_KIND_CONNECT;
 	else if (snum || told)
 		kind = snum ? PL_KIND_BIND : PL_KIND_BIND0;
+	else if (intent_lost())
+		kind = PL_KIND_UNKNOWN;
 	if (!ret)
 		lease_alloc(sk, proto, kind, true, kind == PL_KIND_CONNECT ? &in : NULL);
 	else if (kind == PL_KIND_CONNECT || kind == PL_KIND_SEND)
@@ -211,10 +268,10 @@ static __always_inline void on_bind_enter(struct sock *sk, struct sockaddr *sa)
 		intent_set(sk, PL_KIND_BIND, sa);
 }
 
-/* inet_dgram_connect(), before: the destination, and that an autobind would be connect's. */
+/* inet_dgram_connect(), before: the destination, and that an autobind would be connect's.  AF_UNSPEC: a disconnect. */
 static __always_inline void on_udp_connect_enter(struct sock *sk, struct sockaddr *sa)
 {
-	if (sock_is_udp(sock_port_proto(sk)) && !sock_num(sk))
+	if (sock_is_udp(sock_port_proto(sk)) && !sock_num(sk) && BPF_CORE_READ(sa, sa_family))
 		intent_set(sk, PL_KIND_CONNECT, sa);
 }
 

@@ -32,25 +32,36 @@ struct {
 } shared SEC(".maps");
 
 /*
- * What a thread that is inside bind() or connect() asked for.  Its entry stays for
- * the next time, because writing over it costs a tenth of making and deleting one;
- * the kernel drops those of threads that ask no more.
+ * What a thread that is inside bind() or connect() asked for.  A thread keeps its place for
+ * the next time, until another needs it: of those whose numbers end alike INTENT_WAYS find
+ * room at once.  No table of the kernel that drops what it deems old would tell us that it did.
  */
 struct intent {
+	__u64 who;		/* pid_tgid */
 	__u64 sk;		/* 0: nothing */
 	__u32 addr[4];
+	__u32 since;		/* jiffies */
 	__u16 port;
 	__u8 kind;		/* PL_KIND_BIND, PL_KIND_CONNECT */
 	__u8 family;
-	__u32 pad;
+};
+
+#define INTENT_WAYS 4
+#define INTENT_SETS (PL_INTENTS_MAX / INTENT_WAYS)
+
+struct intent_set {
+	struct intent way[INTENT_WAYS];
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, PL_INTENTS_MAX);
-	__type(key, __u64);	/* pid_tgid */
-	__type(value, struct intent);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, INTENT_SETS);
+	__type(key, __u32);	/* thread, modulo INTENT_SETS */
+	__type(value, struct intent_set);
 } intents SEC(".maps");
+
+/* When the last one was dropped that may have been in use; jiffies, 0: never. */
+__u64 intent_dropped = 0;
 
 /* Executables and cgroups that the reader has been told of. */
 struct told_key {
@@ -80,7 +91,7 @@ struct {
 	__type(value, struct recent);
 } recents SEC(".maps");
 
-/* Owner of an MPTCP connection, for the subflows that a worker adds. */
+/* Owner of an MPTCP connection, for the subflows that are added; `cancelled`: the socket of the first one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);

@@ -250,17 +250,23 @@ int i_check(struct bpf_iter__bpf_map_elem *ctx)
 	return 0;
 }
 
-/* Tier C: UDP connects through io_uring, which no system call's return resolved. */
+/* Far longer than a connect() may wait between the hook and the port. */
+#define SNAP_PENDING_NS 60000000000ULL
+
+/* Tier C: UDP connects through io_uring, which no system call's return resolved, and those that never came to a port. */
 SEC("iter/bpf_map_elem")
 int i_pending(struct bpf_iter__bpf_map_elem *ctx)
 {
+	struct pl_lease *asked = ctx->value;
 	__u64 *key = ctx->key;
 	__u64 addr;
 
-	if (!key)
+	if (!key || !asked)
 		return 0;
 	addr = *key;
 	if (sock_num((struct sock *)addr))
 		c_pending_done(addr, 0);
+	else if (bpf_ktime_get_boot_ns() - asked->start > SNAP_PENDING_NS)
+		bpf_map_delete_elem(&pendings, &addr);
 	return 0;
 }

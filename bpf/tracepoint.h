@@ -78,7 +78,7 @@ static __always_inline int c_bind_got(struct bpf_sock *ctx)
 		return 1;
 	if (!told)
 		count(PL_STAT_INTENT);	/* dropped by the kernel, or asked for before we were there */
-	lease_alloc(sk, proto, told && !in.port ? PL_KIND_BIND0 : PL_KIND_BIND, true, NULL);
+	lease_alloc(sk, proto, !told ? PL_KIND_UNKNOWN : in.port ? PL_KIND_BIND : PL_KIND_BIND0, true, NULL);
 	return 1;
 }
 
@@ -139,9 +139,14 @@ struct tw_birth {
 	__u64 ts;
 };
 
+/*
+ * What a timer that is only started again leaves here nobody takes, so the kernel drops what is old: each CPU of its own, for
+ * with lists shared by all, one that runs out of room takes what another has just put there.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, PL_BIRTHS_MIN);	/* more where there are many CPUs */
+	__uint(map_flags, BPF_F_NO_COMMON_LRU);
 	__type(key, struct tw_birth_key);
 	__type(value, struct tw_birth);
 } tw_births SEC(".maps");
@@ -328,10 +333,11 @@ int BPF_PROG(c_timer_expire, struct timer_list *timer)
  * cannot ask which call it is in, it waits here and the sweep may resolve it.
  */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PL_PENDINGS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
-	__type(value, struct pl_lease);
+	__type(value, struct pl_lease);	/* its start: when it was put here */
 } pendings SEC(".maps");
 
 /* `what`: protocol, port << ALLOC_PORT. */
@@ -340,6 +346,7 @@ __noinline int c_pend(__u64 key, __u64 what, __u64 to, __u64 to_high, __u64 cgro
 	struct pl_lease l = { .kind = PL_KIND_CONNECT, .flags = PL_F_CHOSEN, .cgroup = cgroup };
 	char room[TASK_IDS] __attribute__((aligned(8)));
 
+	l.start = bpf_ktime_get_boot_ns();
 	l.proto = what;
 	l.rport = what >> ALLOC_PORT;
 	sock_unpack(l.raddr, to, to_high);
@@ -526,8 +533,12 @@ static __always_inline void c_bind_done(struct sock *sk, __u8 proto, long ret)
 {
 	struct intent in = {};
 
-	if (intent_take(sk, &in) && proto)
+	if (!proto)
+		return;
+	if (intent_take(sk, &in))
 		intent_failed(sk, proto, in.port ? PL_KIND_BIND : PL_KIND_BIND0, -ret, &in);
+	else if (intent_lost())
+		intent_failed(sk, proto, PL_KIND_UNKNOWN, -ret, NULL);
 }
 
 static __always_inline void c_connect_done(struct sock *sk, __u8 proto, long ret)
@@ -535,11 +546,13 @@ static __always_inline void c_connect_done(struct sock *sk, __u8 proto, long ret
 	struct intent in = {};
 
 	if (sock_is_udp(proto)) {
-		if (c_knows_call() && intent_take(sk, &in)) {
+		if (c_knows_call() && intent_take(sk, &in) && in.kind == PL_KIND_CONNECT) {
 			if (sock_num(sk))
 				lease_alloc(sk, proto, PL_KIND_CONNECT, false, &in);
 			else if (ret == -LINUX_EAGAIN)
 				intent_failed(sk, proto, PL_KIND_CONNECT, LINUX_EAGAIN, &in);
+		} else if (c_knows_call() && sock_num(sk) && intent_lost()) {
+			lease_alloc(sk, proto, PL_KIND_UNKNOWN, false, NULL);
 		} else if (sock_num(sk) || ret) {
 			c_pending_done((__u64)sk, ret);
 		} else {
@@ -551,6 +564,8 @@ static __always_inline void c_connect_done(struct sock *sk, __u8 proto, long ret
 	} else if (ret == -LINUX_EADDRNOTAVAIL && proto) {
 		if (intent_take(sk, &in))
 			intent_failed(sk, proto, PL_KIND_CONNECT, LINUX_EADDRNOTAVAIL, &in);
+		else if (intent_lost())
+			intent_failed(sk, proto, PL_KIND_CONNECT, LINUX_EADDRNOTAVAIL, NULL);
 	}
 }
 

@@ -246,6 +246,28 @@ static void udp_thousand_sockets(void)
 	ENDED(UDP, .kind = "connect", .n = 1000, MINE);
 }
 
+/* What was asked for, and no port given for it, is not what the port that comes later was asked for by. */
+static void udp_asked_before(void)
+{
+	int no_port = udp4(), off = udp4();
+	uint16_t p;
+
+	set_opt(no_port, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	MUST(try_bind(no_port, LO, 0));
+	MUST(try_sendto(no_port, LO, PEER, 0));
+	p = port_of(no_port);
+	HELD(UDP, .port = p, MINE, .kind = "send", .ephemeral = YES);
+	MUST(disconnect(no_port));
+	ENDED(UDP, .port = p, MINE, .kind = "send", .reason = "disconnect");
+	close(no_port);
+	MUST(disconnect(off));
+	MUST(try_sendto(off, LO, PEER, 0));
+	p = port_of(off);
+	HELD(UDP, .port = p, MINE, .kind = "send", .ephemeral = YES);
+	close(off);
+	ENDED(UDP, .port = p, MINE, .kind = "send", .reason = "close");
+}
+
 /* A socket without a port ever. */
 static void udp_unused(void)
 {

@@ -58,7 +58,7 @@ static struct test tests[] = {
 
 	T(udp_bind0, 0), T(udp_bind_port, 0), T(udp_connect, 0), T(udp_sendto, 0), T(udp_v6, 0), T(udp_v4_mapped, 0),
 	T(udp_dual_stack, 0), T(udp_reuse, 0), T(udp_lite, 0), T(udp_disconnect_bind0, 0), T(udp_disconnect_connect, 0),
-	T(udp_disconnect_bind_port, 0), T(udp_disconnect_v6, 0), T(udp_thousand_sockets, 0), T(udp_unused, 0),
+	T(udp_disconnect_bind_port, 0), T(udp_disconnect_v6, 0), T(udp_thousand_sockets, 0), T(udp_unused, 0), T(udp_asked_before, 0),
 	T(no_ports_at_all, 0),
 
 	T(fail_connect_range_full, 0), T(fail_connect_range_full_v6, 0), T(fail_bind_in_use, 0), T(fail_bind0_range_full, 0),

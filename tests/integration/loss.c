@@ -13,6 +13,7 @@
  * kernel's own.
  */
 #include <errno.h>
+#include <liburing.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -204,6 +205,46 @@ static void load_bound(int n, int order, int done)
 	_exit(0);
 }
 
+/* A port by bind, one by connect and one by the first send. */
+__attribute__((noreturn))
+static void load_asks(int nothing, int order, int done)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int bound, connected, sends;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	loopback_up();
+	step(order, done);
+	bound = udp_bind(0);
+	connected = socket(AF_INET, SOCK_DGRAM, 0);
+	sends = socket(AF_INET, SOCK_DGRAM, 0);
+	MUST(bound >= 0 && !connect(connected, (struct sockaddr *)&to, sizeof(to)) &&
+	     sendto(sends, "", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1);
+	step(order, done);
+	_exit(0);
+}
+
+/* Two UDP sockets connect through io_uring, one at a step. */
+__attribute__((noreturn))
+static void load_uring(int nothing, int order, int done)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	loopback_up();
+	MUST(!io_uring_queue_init(8, &ring, 0));
+	step(order, done);
+	for (int i = 0; i < 2; i++) {
+		io_uring_prep_connect(io_uring_get_sqe(&ring), socket(AF_INET, SOCK_DGRAM, 0), (struct sockaddr *)&to, sizeof(to));
+		MUST(io_uring_submit(&ring) == 1 && !io_uring_wait_cqe(&ring, &cqe) && !cqe->res);
+		io_uring_cqe_seen(&ring, cqe);
+		step(order, done);
+	}
+	_exit(0);
+}
+
 static void load_wait(const struct load *l)
 {
 	char c;
@@ -265,10 +306,12 @@ struct told {
 	uint64_t begun, ended, fails, opens;	/* of the whole host, told by the kernel's side */
 	uint64_t inferred;			/* ends told during a repair: by it, or some by the kernel's side */
 	uint64_t lost[GAP_DETACHED + 1];	/* by gap */
+	unsigned int gaps[GAP_DETACHED + 1];
 	uint32_t netns;				/* of the load */
 	pid_t pid;
 	unsigned int begins[65536];		/* of the load's leases that live now, by port */
 	unsigned int twice, strangers, live;
+	unsigned int kinds[PL_KINDS];		/* how the load's ports were asked for */
 	unsigned int ended_server;		/* leases of the load's server */
 	unsigned int begun_bound, ended_bound;	/* and of the ports that it binds */
 	struct lease_table *ever, *held;	/* the load's leases by id, NULL: not wanted */
@@ -294,6 +337,8 @@ static void told_of_load(struct told *t, const struct event *ev)
 	const struct pl_lease *l = &ev->lease;
 	unsigned int *n = &t->begins[l->lport];
 
+	if (ev->kind == EV_ALLOC)
+		t->kinds[l->kind]++;
 	t->ended_server += ev->kind == EV_RELEASE && l->lport == SERVER;
 	t->ended_bound += ev->kind == EV_RELEASE && l->lport >= CLIENT && l->lport < CLIENT + BOUND;
 	t->begun_bound += (ev->kind == EV_ALLOC || ev->kind == EV_OPEN) && l->lport >= CLIENT && l->lport < CLIENT + BOUND;
@@ -329,6 +374,7 @@ static int on_event(void *ctx, struct event *ev)
 	if (ev->kind == EV_GAP) {
 		repairing |= ev->gap->cause == GAP_RING;
 		t->lost[ev->gap->cause] += ev->gap->lost > 0 ? (uint64_t)ev->gap->lost : 0;
+		t->gaps[ev->gap->cause]++;
 		return 0;
 	}
 	/* What a repair infers is not owed; an end that the kernel's side infers (another socket lies where it lay) is. */
@@ -531,6 +577,10 @@ static void begins_in_churn(enum tier tier, struct told *t)
 	load_next(&load);
 	pause_ms(50);
 	r = start(&opts, t);
+	for (int i = 0; r && i < 500 && t->begun <= HELD_LAST; i++) {	/* a slow machine */
+		pause_ms(10);
+		drain(r);
+	}
 	load_next(&load);
 	if (!r) {
 		check(false, "churn: the recorder starts", "see above");
@@ -628,13 +678,13 @@ static void table_overflows(enum tier tier, struct told *t)
 
 /* --- ends that no hook saw ---------------------------------------------------------- */
 
-/* As a hook that the kernel passes over. */
-static void take_away(struct recorder *r, const char *need)
+/* As a hook that the kernel passes over; the tier goes before the name of its program. */
+static void take_away(struct recorder *r, const char *name)
 {
 	struct source *s = recorder_source(r);
 
 	for (size_t i = 0; i < hooks_count; i++)
-		if (s->links[i] && hooks[i].need && !strncmp(hooks[i].need, need, strlen(need))) {
+		if (s->links[i] && !strcmp(hooks[i].prog + 2, name)) {
 			bpf_link__destroy(s->links[i]);
 			s->links[i] = NULL;
 		}
@@ -654,7 +704,8 @@ static void ends_unseen(enum tier tier, struct told *t)
 		return;
 	}
 	/* Before the fork, for a child would keep it. */
-	take_away(r, source_tier(recorder_source(r)) == TIER_C ? "time_wait cancel" : "time_wait end");
+	take_away(r, "tw_unhash");
+	take_away(r, "timer_cancel");
 	load_start_as(&load, TAKEN, load_time_wait);
 	t->netns = load.netns;
 	t->pid = load.pid;
@@ -732,6 +783,157 @@ static void held_by_two(enum tier tier, struct told *t, bool full)
 	recorder_close(r);
 }
 
+/* --- what was asked for ----------------------------------------------------------------- */
+
+/* The table `intents`. */
+struct place {
+	uint64_t who, sk;
+	uint32_t addr[4], since;
+	uint8_t rest[4];
+};
+struct places {
+	struct place way[4];
+};
+
+/* Other threads, inside bind() for as long as this test is: none of the places is free.  The time is that of one of ours. */
+static bool places_fill(struct recorder *r)
+{
+	const struct bpf_map *map = recorder_source(r)->skel->maps.intents;
+	uint32_t sets = bpf_map__max_entries(map), mine = (uint32_t)getpid() % sets, since = 0;
+	struct places p;
+	int err = 0;
+
+	if (bpf_map__value_size(map) != sizeof(p) || close(udp_bind(0)) || bpf_map_lookup_elem(bpf_map__fd(map), &mine, &p))
+		return false;
+	for (int i = 0; i < 4; i++)
+		if ((uint32_t)p.way[i].who == (uint32_t)getpid())
+			since = p.way[i].since;
+	for (int i = 0; i < 4; i++)
+		p.way[i] = (struct place){ .who = UINT64_MAX, .sk = 1, .since = since };
+	for (uint32_t set = 0; !err && set < sets; set++)
+		err = bpf_map_update_elem(bpf_map__fd(map), &set, &p, BPF_ANY);
+	return since && !err;
+}
+
+static void asks(struct recorder *r, struct told *t)
+{
+	struct load load;
+
+	load_start_as(&load, 0, load_asks);
+	drain(r);	/* of an earlier namespace with that number */
+	t->netns = load.netns;
+	t->pid = load.pid;
+	t->live = 0;
+	memset(t->begins, 0, sizeof(t->begins));
+	memset(t->kinds, 0, sizeof(t->kinds));
+	load_next(&load);
+	for (int i = 0; i < 500 && t->live < 3; i++) {
+		pause_ms(10);
+		drain(r);
+	}
+	load_end(&load);
+}
+
+/* Where two ask at a time and there is room for one, the other is not known: nobody guesses. */
+static void asked_in_vain(enum tier tier, struct told *t)
+{
+	static const char *const enters[] = { "bind_enter", "dgram_connect", "bind4", "connect4" };
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r = start(&opts, t);
+	uint64_t before[PL_STATS], after[PL_STATS];
+	unsigned int gaps;
+
+	if (!r) {
+		check(false, "asked: the recorder starts", "see above");
+		return;
+	}
+	check(places_fill(r), "asked: there is no room for another", "%s", strerror(errno));
+	gaps = t->gaps[GAP_MISSED];
+	recorder_stats(r, before);
+	asks(r, t);
+	recorder_stats(r, after);
+	check(after[PL_STAT_INTENT] > before[PL_STAT_INTENT], "asked: who makes room for himself is counted", "%llu",
+	      (unsigned long long)after[PL_STAT_INTENT]);
+	check(t->kinds[PL_KIND_BIND0] == 1 && t->kinds[PL_KIND_CONNECT] == 1 && t->kinds[PL_KIND_SEND] == 1,
+	      "asked: and known", "%u bind0, %u connect, %u send", t->kinds[PL_KIND_BIND0], t->kinds[PL_KIND_CONNECT],
+	      t->kinds[PL_KIND_SEND]);
+	for (int i = 0; i < 100 && t->gaps[GAP_MISSED] == gaps; i++) {
+		pause_ms(10);
+		drain(r);
+	}
+	check(t->gaps[GAP_MISSED] > gaps, "asked: a gap says that somebody's is lost", "no gap");
+	/* And he for whom there is no room any more. */
+	for (size_t i = 0; i < sizeof(enters) / sizeof(enters[0]); i++)
+		take_away(r, enters[i]);
+	pause_ms(500);
+	asks(r, t);
+	check(t->kinds[PL_KIND_UNKNOWN] >= (source_tier(recorder_source(r)) == TIER_C ? 1 : 3) && !t->kinds[PL_KIND_BIND0] &&
+	      !t->kinds[PL_KIND_BIND] && !t->kinds[PL_KIND_CONNECT], "asked: without a guess",
+	      "%u unknown, %u bind0, %u bind, %u connect, %u send", t->kinds[PL_KIND_UNKNOWN], t->kinds[PL_KIND_BIND0],
+	      t->kinds[PL_KIND_BIND], t->kinds[PL_KIND_CONNECT], t->kinds[PL_KIND_SEND]);
+	recorder_close(r);
+}
+
+static bool uring_here(void)
+{
+	struct io_uring ring;
+	int err = io_uring_queue_init(8, &ring, 0);
+
+	if (!err)
+		io_uring_queue_exit(&ring);
+	return !err;
+}
+
+/* Connects at no socket's address, put there at `start`.  How many there was room for. */
+static unsigned int pendings_fill(struct recorder *r, uint64_t start, uint64_t flags)
+{
+	int map = bpf_map__fd(recorder_source(r)->skel->maps.pendings);
+	const struct pl_lease l = { .start = start };
+	uint64_t key = 1;
+
+	while (!bpf_map_update_elem(map, &key, &l, flags))
+		key++;
+	return (unsigned int)key - 1;
+}
+
+/* Tier c: what waits for the sweep to find its port has room, or is counted; and what never comes to one is forgotten. */
+static void waits_in_vain(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r = start(&opts, t);
+	uint64_t before[PL_STATS], after[PL_STATS];
+	unsigned int n, again;
+	struct load load;
+
+	if (!r || source_tier(recorder_source(r)) != TIER_C || !uring_here()) {
+		printf("skip - waiting: %s\n", r ? "not this tier, or no io_uring here" : "no recorder");
+		skipped++;
+		recorder_close(r);
+		return;
+	}
+	load_start_as(&load, 0, load_uring);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	n = pendings_fill(r, (uint64_t)clock_us(CLOCK_BOOTTIME) * 1000, BPF_NOEXIST);
+	check(n > PL_PENDINGS_MAX / 2 && !source_sweep(recorder_source(r)), "waiting: the table is full", "%u", n);
+	recorder_stats(r, before);
+	load_next(&load);
+	recorder_stats(r, after);
+	check(after[PL_STAT_INTENT] > before[PL_STAT_INTENT], "waiting: who finds no room is counted", "%llu",
+	      (unsigned long long)after[PL_STAT_INTENT]);
+	again = pendings_fill(r, 1, BPF_EXIST);
+	check(again >= n && !source_sweep(recorder_source(r)), "waiting: what is young is not forgotten", "%u of %u", again, n);
+	load_next(&load);
+	recorder_stats(r, before);
+	check(after[PL_STAT_INTENT] == before[PL_STAT_INTENT], "waiting: what is old is", "%llu more",
+	      (unsigned long long)(before[PL_STAT_INTENT] - after[PL_STAT_INTENT]));
+	source_sweep(recorder_source(r));
+	drain(r);
+	check(t->kinds[PL_KIND_CONNECT] >= 1, "waiting: its port is told", "no connect");
+	load_end(&load);
+	recorder_close(r);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files = { HELD_MANY + 200, HELD_MANY + 200 };
@@ -754,6 +956,8 @@ int main(int argc, char **argv)
 	ends_unseen(tier, t);
 	held_by_two(tier, t, false);
 	held_by_two(tier, t, true);
+	asked_in_vain(tier, t);
+	waits_in_vain(tier, t);
 	free(t);
 	printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
 	return failed ? 1 : 0;

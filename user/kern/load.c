@@ -271,6 +271,8 @@ int load_configure(const struct source *s, struct portlife_bpf *skel, enum tier 
 	while (size < ring)
 		size *= 2;
 	err = load_maps(skel, tier);
+	if (!err && tier == TIER_C && s->cpus * PL_BIRTHS_CPU > PL_BIRTHS_MIN)
+		err = bpf_map__set_max_entries(skel->maps.tw_births, s->cpus * PL_BIRTHS_CPU);
 	skel->rodata->cfg_typed = s->typed;
 	skel->rodata->cfg_type_sock = casts[CAST_SOCK].id;
 	skel->rodata->cfg_type_tcp_sock = casts[CAST_TCP_SOCK].id;

@@ -160,14 +160,14 @@ GET(kind)
 
 /*
  * A connected TCP socket that a snapshot found may have chosen its number or
- * inherited it from a listener: not known.
+ * inherited it from a listener: not known.  Nor is it where what was asked for was lost.
  */
 GET(ephemeral)
 {
 	const struct pl_lease *l = &ev->lease;
 
-	if ((l->flags & PL_F_SNAPSHOT) && l->proto == IPPROTO_TCP && !(l->flags & (PL_F_CHOSEN | PL_F_LISTEN)) &&
-	    l->kind == PL_KIND_UNKNOWN)
+	if (l->kind == PL_KIND_UNKNOWN && !(l->flags & (PL_F_CHOSEN | PL_F_LISTEN)) &&
+	    (l->proto == IPPROTO_TCP || !(l->flags & PL_F_SNAPSHOT)))
 		v->type = FACT_NULL;
 	else
 		set_bool(v, l->flags & PL_F_CHOSEN);
