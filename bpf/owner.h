@@ -8,8 +8,6 @@
 #ifndef PORTLIFE_BPF_OWNER_H
 #define PORTLIFE_BPF_OWNER_H
 
-#define PF_KTHREAD 0x00200000
-
 /*
  * pid .. group_leader are neighbours in struct task_struct, on every kernel
  * since long before the oldest that portlife runs on: one read instead of four,
@@ -104,15 +102,30 @@ __noinline __u64 owner_msk(__u64 sk)
 	return ctx ? (__u64)BPF_CORE_READ(ctx, conn) : 0;
 }
 
-static __always_inline bool owner_from_msk(struct pl_lease *l, __u64 msk)
+/* The first subflow is there before it has a port; it stays the first when it has none any more. */
+static __always_inline __u64 owner_msk_first(__u64 msk)
 {
-	struct pl_lease *first = bpf_map_lookup_elem(&msks, &msk);
+	return bpf_core_type_exists(struct mptcp_sock) ? (__u64)BPF_CORE_READ((struct mptcp_sock *)msk, first) : 0;
+}
 
-	if (!first)
-		return false;
-	owner_copy(l, first);
+/*
+ * Further subflows are added by a worker of the kernel's, or on behalf of who set up another address: it is his who
+ * connected.  Of a connection from before the start its first subflow tells, as long as it has a port; else nobody is known.
+ */
+static __always_inline void owner_of_msk(struct pl_lease *l, __u64 msk, __u64 first)
+{
+	struct pl_lease *known = bpf_map_lookup_elem(&holders, &first);
+
+	if (!known) {
+		known = bpf_map_lookup_elem(&msks, &msk);
+		if (known && known->cancelled != first)
+			known = NULL;	/* of another connection at this address */
+	}
+	l->cgroup = 0;
+	if (!known || !known->tgid)
+		return;
+	owner_copy(l, known);
 	l->owner_src = PL_OWNER_MSK;
-	return true;
 }
 
 /* `current` asked for the port of `sk`.  `room` is overwritten; the cgroup in `l` is its, or 0. */
@@ -121,19 +134,25 @@ static __always_inline void owner_fill_current(struct pl_lease *l, struct sock *
 	struct task_struct *t = typed_task(bpf_get_current_task());
 	struct sock *known = typed_sock((__u64)sk);
 	__u64 msk = l->proto == IPPROTO_TCP ? owner_msk((__u64)sk) : 0;
+	__u64 first = msk ? owner_msk_first(msk) : 0;
 
-	if (msk && (READ(t, flags) & PF_KTHREAD) && owner_from_msk(l, msk))
+	if (first && first != (__u64)sk) {
+		owner_of_msk(l, msk, first);
 		return;
+	}
 	if (cfg_typed)
 		owner_load(l, t);
 	else
 		owner_probe(l, t, room);
 	owner_name(l, t);
 	l->owner_src = PL_OWNER_PROCESS;
-	if (msk)
+	if (msk) {
+		l->cancelled = first;
 		bpf_map_update_elem(&msks, &msk, l, BPF_ANY);
-	else if (READ_BITS(known, sk_kern_sock))
+		l->cancelled = 0;
+	} else if (READ_BITS(known, sk_kern_sock)) {
 		l->owner_src = PL_OWNER_KERNEL;
+	}
 }
 
 #endif

@@ -243,23 +243,9 @@ static void mptcp_bind0(void)
 	ENDED(TCP, .port = p, MINE);
 }
 
-/* Trap 22: a further subflow is bound by a worker thread of the kernel's. */
-static void mptcp_second_subflow(void)
+/* Data in both directions makes the connection fully established. */
+static void mptcp_establish(int c, int s)
 {
-	const char *second = "10.99.0.2";
-	int l = mptcp_socket(), c, s, err;
-
-	err = add_loopback_addr(second);
-	if (!err)
-		err = mptcp_add_subflow_addr(second);
-	if (err)
-		skip("cannot arrange a second subflow: %s", strerror(-err));
-	bound(l, "0.0.0.0", SERVER);
-	MUST(listen(l, 8));
-	c = mptcp_socket();
-	MUST(try_connect(c, LO, SERVER));
-	s = accept_one(l);
-	/* Data in both directions makes the connection fully established. */
 	for (int i = 0; i < 4; i++) {
 		char byte;
 
@@ -268,13 +254,51 @@ static void mptcp_second_subflow(void)
 		MUST(send(s, "x", 1, 0));
 		MUST(read(c, &byte, 1));
 	}
+}
+
+/* Trap 22: a further subflow is bound by a worker thread of the kernel's. */
+static void mptcp_subflow_later(bool early)
+{
+	const char *second = "10.99.0.2";
+	int l = mptcp_socket(), c, s, err;
+
+	err = add_loopback_addr(second);
+	if (!err && !early)
+		err = mptcp_add_subflow_addr(second);
+	if (err)
+		skip("cannot arrange a second subflow: %s", strerror(-err));
+	bound(l, "0.0.0.0", SERVER);
+	MUST(listen(l, 8));
+	c = mptcp_socket();
+	MUST(try_connect(c, LO, SERVER));
+	s = accept_one(l);
+	mptcp_establish(c, s);
+	if (early) {
+		recorder_runs();
+		HELD(TCP, .port = port_of(c), .kind = "unknown", .owner_src = "snapshot", MINE);
+		err = mptcp_add_subflow_addr(second);
+		CHECK(!err, "cannot add a second subflow: %s", strerror(-err));
+	}
 	HELD(TCP, .laddr = second, .ephemeral = YES, MINE, .owner_src = "msk");
-	HELD(TCP, .port = SERVER, .kind = "accept", .n = 2, .total = 3);
+	if (!early)
+		HELD(TCP, .port = SERVER, .kind = "accept", .n = 2, .total = 3);
 	close_rst(c);
 	close_rst(s);
 	close(l);
 	ENDED(TCP, .laddr = second, .rport = SERVER, MINE);
-	ENDED(TCP, .port = SERVER, .n = 3);
+	if (!early)
+		ENDED(TCP, .port = SERVER, .n = 3);
+}
+
+static void mptcp_second_subflow(void)
+{
+	mptcp_subflow_later(false);
+}
+
+/* Of a connection that there was before the recorder: what the worker did is not his. */
+static void early_mptcp(void)
+{
+	mptcp_subflow_later(true);
 }
 
 /* --- kernel sockets --------------------------------------------------------- */

@@ -39,7 +39,7 @@ struct test {
 #define T(fn, how) { .name = #fn, .run = fn, .flags = how }
 
 static struct test tests[] = {
-	T(early_udp, EARLY), T(early_udp_no_file, EARLY), T(early_tcp_idle, EARLY), T(early_tcp_connection, EARLY), T(early_v6, EARLY),
+	T(early_udp, EARLY), T(early_udp_no_file, EARLY), T(early_mptcp, EARLY), T(early_tcp_idle, EARLY), T(early_tcp_connection, EARLY), T(early_v6, EARLY),
 	T(early_time_wait, EARLY), T(early_time_wait_minute, EARLY | SLOW), T(early_shared_socket, EARLY),
 	T(early_then_again, EARLY), T(early_blocked_accept, EARLY), T(early_backlog, EARLY), T(early_no_ports, EARLY),
 
