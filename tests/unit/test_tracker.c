@@ -146,6 +146,33 @@ static void test_repair(void **state)
 	tracker_free(t);
 }
 
+/* Its entry goes from one place of the kernel's table to another while that is read. */
+static void test_repair_meets_time_wait(void **state)
+{
+	struct told told = { .n = 0 };
+	struct tracker *t;
+
+	assert_int_equal(tracker_new(tell, &told, &t), 0);
+	feed(t, PL_REC_ALLOC, 1, 10, 10);
+	assert_int_equal(tracker_repair_begin(t, 100), 0);
+	feed(t, PL_REC_TIMEWAIT, 1, 10, 101);
+	assert_int_equal(tracker_repair_end(t), 0);
+	assert_int_equal(tracker_live(t), 1);
+	/* What tells of it is lost: it is told to end, and again to begin, and when it ends that is the end. */
+	assert_int_equal(tracker_repair_begin(t, 200), 0);
+	assert_int_equal(tracker_repair_end(t), 0);
+	assert_int_equal(tracker_live(t), 0);
+	assert_int_equal(tracker_repair_begin(t, 300), 0);
+	hold(t, 1, 10);
+	assert_int_equal(tracker_repair_end(t), 0);
+	assert_int_equal(tracker_live(t), 1);
+	told.n = 0;
+	feed(t, PL_REC_RELEASE, 1, 10, 400);
+	assert_int_equal(tracker_live(t), 0);
+	assert_int_equal(told.n, 1);
+	tracker_free(t);
+}
+
 static void test_repair_many(void **state)
 {
 	struct told told = { .n = 0 };
@@ -270,7 +297,7 @@ int main(void)
 		cmocka_unit_test(test_end_without_beginning),
 		cmocka_unit_test(test_owner_after_the_end),
 		cmocka_unit_test(test_repair),
-		cmocka_unit_test(test_repair_many),
+		cmocka_unit_test(test_repair_meets_time_wait), cmocka_unit_test(test_repair_many),
 		cmocka_unit_test(test_errors_pass),
 	};
 

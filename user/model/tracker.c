@@ -148,6 +148,21 @@ static int tracker_end(struct tracker *t, const struct pl_rec *rec, bool *news)
 	return wait_for_open(t, rec);
 }
 
+/*
+ * Of one that has ended: the end, on another CPU, was faster.  Of one whose beginning was lost: the repair tells.  At the
+ * change to TIME_WAIT an entry moves within the kernel's table, past whoever is just reading that.
+ */
+static int tracker_change(struct tracker *t, const struct pl_rec *rec, bool *news)
+{
+	int err;
+
+	*news = lease_table_find(t->live, rec->lease.id);
+	if (!*news)
+		return 0;
+	err = lease_table_put(t->live, &rec->lease, NULL);
+	return err || !t->kernel ? err : lease_table_put(t->kernel, &rec->lease, NULL);
+}
+
 /* What the record does to the table of open leases; false: it tells nothing new. */
 static int tracker_apply(struct tracker *t, const struct pl_rec *rec, bool *news)
 {
@@ -158,9 +173,7 @@ static int tracker_apply(struct tracker *t, const struct pl_rec *rec, bool *news
 		return tracker_begin(t, rec, news);
 	case PL_REC_OWNER:
 	case PL_REC_TIMEWAIT:
-		/* Of one that has ended: the end, on another CPU, was faster.  Of one whose beginning was lost: the repair tells. */
-		*news = lease_table_find(t->live, rec->lease.id);
-		return *news ? lease_table_put(t->live, &rec->lease, NULL) : 0;
+		return tracker_change(t, rec, news);
 	case PL_REC_RELEASE:
 		return tracker_end(t, rec, news);
 	}
@@ -224,6 +237,7 @@ static int repair_begun(struct tracker *t, const struct pl_lease *l)
 	struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_ALLOC }, .lease = *l };
 	int err = lease_table_put(t->live, l, NULL);
 
+	lease_table_del(t->ended, l->id, NULL);	/* that was told in error */
 	return err ? err : tracker_tell(t, &rec, true);
 }
 
