@@ -46,8 +46,11 @@ static __always_inline void call_enter(__u64 fn, void *sk, __u64 arg)
 	struct call_key key = { .who = call_who(), .fn = fn };
 	struct call c = { .sk = (__u64)sk, .arg = arg };
 
-	if (bpf_map_update_elem(&calls, &key, &c, BPF_ANY))
-		count(PL_STAT_INTENT);
+	if (!bpf_map_update_elem(&calls, &key, &c, BPF_NOEXIST))
+		return;
+	/* It is full, or the kernel had no room for the return of the call before: what that did was not seen. */
+	count(PL_STAT_INTENT);
+	bpf_map_update_elem(&calls, &key, &c, BPF_EXIST);
 }
 
 static __always_inline bool call_leave(__u64 fn, struct call *c)

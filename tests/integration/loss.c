@@ -874,6 +874,31 @@ static void asked_in_vain(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* Tier b: the return of a call is passed over where too many are under way.  The next of the same thread knows. */
+static void returns_unseen(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r = start(&opts, t);
+	unsigned int gaps;
+
+	if (!r || source_tier(recorder_source(r)) != TIER_B) {
+		printf("skip - returns: %s\n", r ? "not this tier" : "no recorder");
+		skipped++;
+		recorder_close(r);
+		return;
+	}
+	gaps = t->gaps[GAP_MISSED];
+	take_away(r, "udp_get_port");
+	pause_ms(500);
+	asks(r, t);
+	for (int i = 0; i < 100 && t->gaps[GAP_MISSED] == gaps; i++) {
+		pause_ms(10);
+		drain(r);
+	}
+	check(t->gaps[GAP_MISSED] > gaps, "returns: a gap says that one was not seen", "no gap");
+	recorder_close(r);
+}
+
 static bool uring_here(void)
 {
 	struct io_uring ring;
@@ -957,6 +982,7 @@ int main(int argc, char **argv)
 	held_by_two(tier, t, false);
 	held_by_two(tier, t, true);
 	asked_in_vain(tier, t);
+	returns_unseen(tier, t);
 	waits_in_vain(tier, t);
 	free(t);
 	printf("%u passed, %u failed, %u skipped\n", passed, failed, skipped);
