@@ -39,7 +39,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/tes
 TOOLS   := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/*.c))
 BENCH   := $(B)/tests/bench/load $(B)/tests/bench/gen_history $(B)/tests/bench/line $(B)/tests/bench/drain $(B)/tests/bench/totals
 
-.PHONY: faults coverage all deps run test check tidy fuzz fuzzers fuzz-build clean install demo unit tools bench bench-tools bench-growth bench-vm
+.PHONY: faults sanitize coverage all deps run test check tidy fuzz fuzzers fuzz-build clean install demo unit tools bench bench-tools bench-growth bench-vm unit-plain
 all: $(B)/portlife
 
 # The core rules come after what they need is there.
@@ -124,6 +124,13 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory fuzz-build
 	$(Q)FUZZ_TIME=$(FUZZ_TIME) tests/fuzz/run $(B)/fuzz
 
+# The unit tests with the address and undefined-behaviour sanitizers; not those that put their own malloc in the place of theirs.
+sanitize:
+	$(Q).ci/deps build test
+	$(Q)$(MAKE) --no-print-directory B=$(B)/sanitize CC=$(CLANG) CFLAGS='-O1 -g' \
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' unit-plain
+	$(Q)PORTLIFE_TEST=unit tests/run-all $(B)/sanitize
+
 # What no test runs: everything built with gcov's counters, the suites of PORTLIFE_TEST (unit,native), a table and build/coverage/never-run.
 coverage:
 	$(Q).ci/deps build test
@@ -138,6 +145,7 @@ faults:
 	$(Q)SOAK=$(SOAK) FAULTS_SCALE=5 HISTORY_KILLS=200 PORTLIFE_TEST=faults tests/run-all $(B)
 
 unit: $(UNIT)
+unit-plain: all $(filter-out %_faults,$(UNIT))
 tools: $(TOOLS) $(B)/tests/bench/load $(B)/tests/bench/totals
 bench-tools: $(BENCH)
 
