@@ -309,7 +309,7 @@ void why_port_json(struct strbuf *out, const struct why_port *p)
 	json_errno(&j, "rules_say", true, p->expected);
 	json_errno(&j, "kernel_says", p->tried && p->trial >= 0, p->trial);
 	why_holders_json(&j, "in_the_way", p->holders, p->in_the_way);
-	why_holders_json(&j, "not_in_the_way", p->holders + p->in_the_way, p->n - p->in_the_way);
+	why_holders_json(&j, "not_in_the_way", p->n ? p->holders + p->in_the_way : NULL, p->n - p->in_the_way);
 	why_holders_json(&j, "elsewhere", p->others, p->n_others);
 	why_netns_json(&j, &p->ns);
 	json_key(&j, "reserved");
