@@ -73,6 +73,37 @@ static void test_text(void **state)
 	strbuf_free(&out);
 }
 
+/* The whole text, each number its own.  UPDATE_GOLDEN=1 writes it anew: read the difference. */
+static void test_golden(void **state)
+{
+	struct prom_sample s = sample();
+	struct strbuf out = STRBUF_INIT;
+	char cmd[256], path[] = "/tmp/portlife-prom-XXXXXX";
+	int fd = mkstemp(path);
+
+	for (size_t i = 0; i < PL_STATS; i++)
+		s.stats[i] = 1000 + i;
+	for (size_t i = 0; i < GAP_CAUSES; i++)
+		s.gaps[i] = 2000 + i;
+	for (size_t p = 0; p < PL_PROTOS; p++)
+		s.destination_ratio[p] = 0.25 * (double)(p + 1);
+	hist_add(&s.reuse, 3000000000);
+	s.time_wait = 3001;
+	s.store_write_errors = 3002;
+	s.store_lost = 3003;
+	s.log_dropped = 3004;
+	s.metrics_failed = 3005;
+	s.netns[0].use.time_wait = 3006;
+	s.netns[0].use.in_use[PL_IX_UDP] = 3007;
+	prom_render(&out, &s, false);
+	assert_int_equal(write(fd, out.data, out.len), out.len);
+	close(fd);
+	snprintf(cmd, sizeof(cmd), getenv("UPDATE_GOLDEN") ? "cp %s tests/golden/metrics.text" : "diff %s tests/golden/metrics.text >&2", path);
+	assert_int_equal(system(cmd), 0);
+	unlink(path);
+	strbuf_free(&out);
+}
+
 static void test_hostile_label(void **state)
 {
 	struct prom_sample s = sample();
@@ -171,7 +202,7 @@ static void test_log_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text), cmocka_unit_test(test_hostile_label), cmocka_unit_test(test_open_metrics),
+		cmocka_unit_test(test_text), cmocka_unit_test(test_golden), cmocka_unit_test(test_hostile_label), cmocka_unit_test(test_open_metrics),
 		cmocka_unit_test(test_file), cmocka_unit_test(test_log_lines), cmocka_unit_test(test_log_text),
 	};
 

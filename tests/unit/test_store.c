@@ -849,11 +849,14 @@ static void test_fails_and_minutes(void **state)
 static void test_retention_by_size(void **state)
 {
 	struct store *st = open_with(BOOT_A, NULL, NULL, 400 << 10);
+	int64_t began = clock_unix_ns(), now;
 	struct history_coverage c;
 	struct store_stats stats;
 	struct found f;
 
 	for (unsigned int round = 0; round < 10; round++) {
+		if (round == 1)
+			usleep(2100000);	/* names of files tell whole seconds */
 		for (unsigned int i = 0; i < 4000; i++)
 			put(st, round * 4000 + i + 1, 9000, clock_unix_ns() - SEC, clock_unix_ns());
 		assert_int_equal(store_rotate(st), 0);
@@ -864,6 +867,11 @@ static void test_retention_by_size(void **state)
 	assert_true(stats.bytes <= 400 << 10);
 	assert_int_equal(stats.leases, 40000);
 	assert_int_equal(files_with("minutes-", ".db"), 1);
+	/* What is gone is said of that time, and of no other. */
+	assert_int_equal(ask(9001, began + MS, began + MS, &f, &c), HISTORY_EVICTED);
+	now = clock_unix_ns();
+	assert_int_equal(ask(9001, now, now, &f, &c), HISTORY_NOBODY);
+	assert_false(history_incomplete(&c));
 	store_close(st);
 	assert_int_equal(ask(9000, t0 - 86400 * SEC, t0 - 86400 * SEC, &f, &c), HISTORY_BEFORE);
 }
