@@ -18,6 +18,7 @@
 #define BATCH_LEASES 5000
 #define STEP_NS NS_PER_SEC
 #define CLOSE_MS 5000
+#define ROTATE_AGAIN (10 * NS_PER_SEC)
 #define DRAIN_NS (50 * NS_PER_MS)	/* how long what happened may be on its way to us */
 
 struct store {
@@ -29,6 +30,7 @@ struct store {
 	unsigned int epoch;
 	uint64_t leases;		/* ended ones and fails, given to the hot file */
 	int64_t file_since, opened_at, clock;	/* boot ns, boot ns, unix - boot */
+	int64_t rotate_at;		/* boot ns: not before */
 	int64_t looked;			/* unix ns: the last look at what is open */
 	bool looking;			/* inside each_open */
 	bool merged;			/* MSG_MERGED is still to be said */
@@ -423,10 +425,10 @@ void store_tick(struct store *st)
 
 	if (st->cur && now - st->cur_since >= st->opts.commit_age)
 		hand_over(st);
-	if (st->leases >= st->opts.rotate_leases || now - st->file_since >= st->opts.rotate_age) {
-		/* A full queue: not now, and not at every tick. */
+	if (now >= st->rotate_at && (st->leases >= st->opts.rotate_leases || now - st->file_since >= st->opts.rotate_age)) {
+		/* A full queue: not now, and not at every tick, for each tells all that is open. */
 		if (store_rotate(st))
-			st->file_since += 10 * NS_PER_SEC;
+			st->rotate_at = now + ROTATE_AGAIN;
 	} else if (now - st->opened_at >= st->opts.open_age) {
 		look_at_open(st, st->w.unix_now());
 	}
