@@ -79,6 +79,21 @@ static unsigned int rows_of_all(struct history_coverage *c)
 	return f.count;
 }
 
+/* How many files are said to be passed over once the leases of the span were asked for. */
+static unsigned int passed_over(int64_t since, int64_t until)
+{
+	struct history_query q = { .port_hi = 65535, .since = since, .until = until };
+	struct history *h = open_history();
+	struct history_coverage c;
+	struct history_info info;
+	struct found f = { 0 };
+
+	assert_int_equal(history_leases(h, &q, collect, &f, &c), 0);
+	history_info(h, &info);
+	history_close(h);
+	return info.skipped;
+}
+
 /* One of the three files cannot be believed, as a whole. */
 static void check_passed_over(const char *prefix, const char *sql)
 {
@@ -89,12 +104,14 @@ static void check_passed_over(const char *prefix, const char *sql)
 	assert_true(rows_of_all(&c) <= 3 * ROWS + 1);
 	assert_int_equal(c.skipped, 1);
 	assert_int_equal(ask(555, 0, INT64_MAX - 1, &f, &c), HISTORY_LOST);
+	assert_int_equal(passed_over(0, INT64_MAX - 1), 1);
 }
 
+/* There is memory for so many, but no recorder writes them. */
 static void test_too_many_shapes(void **state)
 {
 	make_three();
-	check_passed_over("lease-000001", "INSERT INTO shape(id) VALUES(4000000000)");
+	check_passed_over("lease-000001", "INSERT INTO shape(id) VALUES(2000000)");
 }
 
 static void test_unknown_shape(void **state)
@@ -156,6 +173,7 @@ static void test_end_in_damage(void **state)
 	ask(OVER, t0 - SEC / 2, t0 - SEC / 2, &f, NULL);
 	assert_int_equal(f.count, 1);
 	assert_int_equal(f.ev[0].kind, EV_OPEN);
+	assert_int_equal(passed_over(t0 - SEC / 2, t0 - SEC / 2), 1);
 }
 
 /* What another boot tells is not the end of it. */
@@ -214,14 +232,25 @@ static void test_younger_of_two(void **state)
 	store_close(st);
 	assert_int_equal(fds_open(), before);
 	assert_int_equal(files_with("hot-000004", ".corrupt"), 1);
+	/* What is new does not go into the older one, which is sealed as it was. */
+	assert_int_equal(files_with("lease-000003", ".db"), 1);
+	assert_int_equal(files_with("hot-000005", ".db"), 1);
 	assert_int_equal(rows_of_all(&c), 3 * ROWS + 1);
 	assert_true(c.gap);
+}
+
+static int count_minute(void *arg, const struct event *ev)
+{
+	++*(unsigned int *)arg;
+	return 0;
 }
 
 static void test_roll_ups(void **state)
 {
 	struct history_coverage c;
-	char path[160];
+	unsigned int minutes = 0;
+	char path[160], cmd[700];
+	struct history *h;
 	FILE *file;
 
 	make_three();
@@ -232,6 +261,14 @@ static void test_roll_ups(void **state)
 	fclose(file);
 	assert_int_equal(rows_of_all(&c), 3 * ROWS + 1);
 	assert_int_equal(c.skipped, 0);
+	/* And a whole file under the wrong name: its minutes are told once, as its own. */
+	snprintf(cmd, sizeof(cmd), "cp -p %s %s/minutes-2021.db", first_file("lease-000001"), dir);
+	assert_int_equal(system(cmd), 0);
+	change("minutes-2021", "INSERT INTO minute(id,at) VALUES(1,5)");
+	h = open_history();
+	assert_int_equal(history_minutes(h, 0, INT64_MAX - 1, count_minute, &minutes), 0);
+	history_close(h);
+	assert_int_equal(minutes, 0);
 }
 
 /* Only a name in its one spelling is ours. */

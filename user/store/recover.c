@@ -33,13 +33,7 @@ static int open_last(struct writer *w, const struct dir_file *file, enum session
 		*end = SESSION_OPEN;
 		err = 0;
 	}
-	if (!err && *end != SESSION_STOPPED)
-		err = db_check_pages(hot_db(w->hot));
-	if (err) {
-		hot_close(w->hot, true);
-		w->hot = NULL;
-	}
-	return err;
+	return !err && *end != SESSION_STOPPED ? db_check_pages(hot_db(w->hot)) : err;
 }
 
 /* All that the last session wrote is lost with its file. */
