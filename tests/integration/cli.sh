@@ -283,8 +283,9 @@ def client():
     for i in range(5):
         s = socket.create_connection(server.getsockname())
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        server.accept()[0].close()
-        s.close()
+        accepted = server.accept()[0]
+        s.close()  # first, by a reset: a FIN of the other end would sometimes make a TIME_WAIT and sometimes none
+        accepted.close()
 
 def binder():
     for port in 20001, 20002, 20005, 45001:
