@@ -7,8 +7,8 @@
  * learn its places, then once for each place and manner (fail the first time, fail always), and after each run what must hold is
  * looked at, and that nothing is left: no memory of the program, no descriptor.  So an error path is run if there is any call
  * whose failure leads to it.  With FAULTY_SQLITE defined SQLite's calls fail, too; with FAULTY_KERNEL each command of bpf(2) and
- * what else the recorder asks of the kernel.  FAULTY_ALL=1 in the environment runs each place in both manners, else every fourth
- * place in one of them.
+ * what else the recorder asks of the kernel.  FAULTY_ALL=1 in the environment runs each place in both manners, else every fourth,
+ * or FAULTY_EVERY=N every Nth, in one of them.
  */
 #ifndef TESTS_UNIT_FAULTY_H
 #define TESTS_UNIT_FAULTY_H
@@ -476,6 +476,8 @@ static inline const char *faulty_name(void)
 static inline void faulty_each(void (*before)(void), void (*scenario)(void), void (*judge)(void), const int *codes)
 {
 	unsigned int runs = 0, fired = 0, n = 0, fds;
+	const char *choice = getenv("FAULTY_EVERY");
+	unsigned int every = choice && atoi(choice) > 0 ? (unsigned int)atoi(choice) : 4;
 	bool all = getenv("FAULTY_ALL");
 	long blocks;
 
@@ -486,7 +488,7 @@ static inline void faulty_each(void (*before)(void), void (*scenario)(void), voi
 	judge();
 	for (faulty_at = 0; faulty_at < faulty.n_places; faulty_at++)
 		for (enum faulty_manner m = FAULTY_FIRST; m <= FAULTY_ALWAYS; m++) {
-			if (!all && (faulty_at % 4 || m != FAULTY_FIRST + (faulty_at / 4 & 1)))
+			if (!all && (faulty_at % every || m != FAULTY_FIRST + (faulty_at / every & 1)))
 				continue;
 			fds = fds_open();
 			blocks = faulty_blocks.n;

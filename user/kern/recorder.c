@@ -25,7 +25,7 @@
 #define WAIT_IDLE_MS 40
 #define LOOK_EVERY (250 * MS)		/* for losses and the wall clock */
 #define SWEEP_EVERY (2000 * MS)		/* tier c, where it finds what no hook sees */
-#define SWEEP_SELDOM (10000 * MS)	/* elsewhere: kprobes that an interrupt made the kernel pass over are counted nowhere */
+#define SWEEP_SELDOM (10000 * MS)	/* elsewhere: before 6.7 nobody tells of kprobes that were passed over */
 #define REFILL_EVERY (5000 * MS)	/* snapshots after the table was full, a hook was passed over or detached */
 
 struct recorder {

@@ -507,8 +507,35 @@ int source_stats(struct source *s, uint64_t stats[PL_STATS])
 	return err;
 }
 
+/* Of struct bpf_link_info, which headers younger than ours have: a kprobe's part of it. */
+#define LINK_PERF_EVENT 7
+#define PERF_KPROBE 3
+#define PERF_KRETPROBE 4
+struct kprobe_info {
+	uint32_t type, id, prog, pad;
+	uint32_t how, pad_how;
+	uint64_t name;
+	uint32_t name_len, offset;
+	uint64_t addr, missed;
+};
+
+/* What a kprobe, or the return of one, has passed over: kernels since 6.7 tell. */
+static int kprobe_missed(const struct source *s, size_t i, uint64_t *missed)
+{
+	struct kprobe_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_link__fd(s->links[i]), (void *)&info, &len))
+		return errno == EINVAL ? 0 : -errno;	/* before 5.15 a kprobe has no link */
+	if (info.type == LINK_PERF_EVENT && (info.how == PERF_KPROBE || info.how == PERF_KRETPROBE))
+		*missed += info.missed;
+	return 0;
+}
+
 int source_missed(struct source *s, uint64_t *missed)
 {
+	int err = 0;
+
 	*missed = 0;
 	for (size_t i = 0; i < hooks_count; i++) {
 		struct bpf_prog_info info = { 0 };
@@ -521,8 +548,10 @@ int source_missed(struct source *s, uint64_t *missed)
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
 			return -errno;
 		*missed += info.recursion_misses;
+		if (!err && hooks[i].tier == TIER_B)
+			err = kprobe_missed(s, i, missed);
 	}
-	return 0;
+	return err;
 }
 
 uint64_t source_ring_lost(const uint64_t stats[PL_STATS])
