@@ -45,7 +45,7 @@ int clock_gettime(clockid_t id, struct timespec *t)
 }
 
 static unsigned int turns;		/* of the recorder's loop */
-static unsigned int reload_every;
+static unsigned int turns_max, reload_every;
 static bool both_forms;
 static long blocks_at[3];		/* memory in use after so many times RELOADS_STEP of them */
 static unsigned int fds_at[3];
@@ -70,6 +70,8 @@ int epoll_wait(int fd, struct epoll_event *ev, int n, int ms)
 		conf_write(turns);
 		kill(getpid(), SIGHUP);
 	}
+	if (turns == turns_max)
+		kill(getpid(), SIGTERM);
 	for (unsigned int i = 0; i < 3; i++)
 		if (turns == (i + 1) * RELOADS_STEP) {
 			blocks_at[i] = faulty_blocks.n;
@@ -111,22 +113,22 @@ int __wrap_privilege_drop(const struct privilege_user *user)
 
 static int status;
 
-static void record_for(const char *span)
+static void record_for(unsigned int so_many_turns)
 {
 	char *argv[] = { (char *)"record", (char *)"--tier", tier, (char *)"--state-dir", state, (char *)"--metrics-textfile", prom,
-			 (char *)"--metrics-interval", (char *)"1s", (char *)"--summary-interval", (char *)"1s", (char *)"--duration",
-			 (char *)span, (char *)"--log-file", text, (char *)"--config", conf, NULL };
+			 (char *)"--metrics-interval", (char *)"1s", (char *)"--summary-interval", (char *)"1s", (char *)"--log-file", text, (char *)"--config", conf, NULL };
 
 	manner = faulty.manner;
 	faulty.manner = FAULTY_OFF;
 	faulty.thread = pthread_self();
+	turns_max = so_many_turns;
 	status = cmd_record((int)(sizeof(argv) / sizeof(*argv)) - 1, argv);
 	manner = FAULTY_OFF;
 }
 
 static void record(void)
 {
-	record_for("3s");
+	record_for(14);
 }
 
 static void before(void)
@@ -200,7 +202,7 @@ static void test_reloads(void **state_)
 	before();
 	reload_every = 1;
 	both_forms = true;
-	record_for("155s");
+	record_for(3 * RELOADS_STEP + 1);
 	assert_int_equal(status, 0);
 	assert_true(turns > 3 * RELOADS_STEP);
 	assert_true(count(text, "the configuration was read again", &none) > 2 * RELOADS_STEP);
