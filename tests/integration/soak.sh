@@ -86,7 +86,10 @@ while [[ $((SECONDS - began)) -lt $soak ]]; do
 	pause 0
 	sample
 done
-sleep 3	# the disk is written again, and what ended is swept
+sleep 6	# the disk is written again, and what ended is swept
+load_end
+load_start 300	# one that no full disk has cost its file
+sleep 4
 load_end
 sleep 2.5
 sample
@@ -115,7 +118,7 @@ lives "$work/state" >"$work/mortal.lives"
 once() { [[ -z $(sort "$1" | uniq -d | head -n 3) ]]; }
 expect "steady: no life is twice in the history" once "$work/steady.lives"
 expect "mortal: no life is twice in the history" once "$work/mortal.lives"
-# Of a long soak retention has removed the oldest files: then from the first load on that began after that.
+# Retention, or a full disk, has removed the oldest files: then from the first load on that began after that.
 kept=0
 if ! compgen -G "$disk/state/*-000001[-.]*" >/dev/null; then
 	kept=$(of "$disk/state" 'SELECT since+2000000000 FROM meta' | sort -n | head -n 1)
