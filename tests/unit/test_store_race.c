@@ -353,8 +353,13 @@ static void test_hot_twin_that_stays(void **state)
 	assert_int_equal(ask(101, t0 + 115 * SEC, t0 + 115 * SEC, &f, NULL), HISTORY_EVICTED);
 }
 
-/* The write fails, and when the file is to be opened anew it is gone. */
-static void test_write_fails_and_the_file_is_gone(void **state)
+static void remove_it_when_opened(void)
+{
+	trap_set("openat", "hot-000001.db", 2, remove_it, 0);	/* after the look whether it is still there */
+}
+
+/* The write fails, and the file is gone: by then, or when it is to be opened anew. */
+static void write_fails_and(void (*loses)(void))
 {
 	struct store *st = open_store();
 	struct history_coverage c;
@@ -363,7 +368,7 @@ static void test_write_fails_and_the_file_is_gone(void **state)
 	snprintf(hot_path, sizeof(hot_path), "%s/hot-000001.db", dir);
 	fill(st, 0);
 	assert_int_equal(store_flush(st, WAIT_MS), 0);
-	trap_set("pwrite", "hot-000001.db-wal", 1, remove_it, EIO);
+	trap_set("pwrite", "hot-000001.db-wal", 1, loses, EIO);
 	fill(st, 1);
 	assert_int_equal(store_flush(st, WAIT_MS), 0);
 	store_close(st);
@@ -371,6 +376,16 @@ static void test_write_fails_and_the_file_is_gone(void **state)
 	count_gaps(gaps);
 	assert_int_equal(gaps[GAP_STORE], 1);
 	assert_true(c.gap);
+}
+
+static void test_write_fails_and_the_file_is_gone(void **state)
+{
+	write_fails_and(remove_it);
+}
+
+static void test_write_fails_and_the_file_goes(void **state)
+{
+	write_fails_and(remove_it_when_opened);
 }
 
 /* A full disk at the start, and nothing happens to be recorded when there is room again. */
@@ -541,7 +556,7 @@ int main(void)
 		TEST(test_sealed_under_our_eyes), TEST(test_removed_under_our_eyes), TEST(test_removed_and_no_list),
 		TEST(test_damage_that_cannot_be_set_aside), TEST(test_sealing_makes_room), TEST(test_hot_twin_of_an_evicted),
 		TEST(test_hot_twin_that_stays),
-		TEST(test_write_fails_and_the_file_is_gone), TEST(test_begins_by_itself), TEST(test_full_queue),
+		TEST(test_write_fails_and_the_file_is_gone), TEST(test_write_fails_and_the_file_goes), TEST(test_begins_by_itself), TEST(test_full_queue),
 		TEST(test_rotation_waits_for_room), TEST(test_closed_before_it_began),
 	};
 
