@@ -179,6 +179,16 @@ static void test_hot_and_sealed_agree(void **state)
 	check_many();
 }
 
+static void put_many_ticking(struct store *st)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		put(st, i + 1, many_port(i), many_start(i), many_end(i));
+		if (i % 100 == 0)
+			store_tick(st);
+	}
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+}
+
 static void test_rotation_by_count(void **state)
 {
 	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .rotate_leases = 3000 };
@@ -186,12 +196,7 @@ static void test_rotation_by_count(void **state)
 	struct store *st;
 
 	assert_int_equal(store_open_writer(&opts, &st), 0);
-	for (unsigned int i = 0; i < MANY; i++) {
-		put(st, i + 1, many_port(i), many_start(i), many_end(i));
-		if (i % 100 == 0)
-			store_tick(st);
-	}
-	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	put_many_ticking(st);
 	store_stats(st, &stats);
 	assert_int_equal(stats.leases, MANY);
 	assert_true(stats.sealed >= 6);
@@ -207,12 +212,7 @@ static void test_rotation_by_space(void **state)
 	struct store *st;
 
 	assert_int_equal(store_open_writer(&opts, &st), 0);
-	for (unsigned int i = 0; i < MANY; i++) {
-		put(st, i + 1, many_port(i), many_start(i), many_end(i));
-		if (i % 100 == 0)
-			store_tick(st);
-	}
-	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	put_many_ticking(st);
 	assert_int_equal(files_with("lease-", ".db"), 1);
 	store_close(st);
 	check_many();
