@@ -153,6 +153,47 @@ static __always_inline void lease_drop_stale(__u64 key)
 }
 
 /*
+ * A snapshot may find a socket between its getting the port and the hook that tells of it.  Nothing else is that young: an
+ * entry of another life would have been found just before that ended unseen, and its number been given anew.
+ */
+#define LEASE_YOUNG_NS 1000000000ULL
+
+static __always_inline bool lease_just_found(const struct pl_lease *held)
+{
+	return held->flags & PL_F_SNAPSHOT && bpf_ktime_get_boot_ns() - held->start < LEASE_YOUNG_NS;
+}
+
+/* Found by the tables, which do not tell whose it is. */
+static __always_inline bool lease_unowned(const struct pl_lease *held)
+{
+	return held->owner_src == PL_OWNER_UNKNOWN && lease_just_found(held);
+}
+
+static __always_inline bool lease_found(__u64 key, __u16 lport)
+{
+	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
+
+	return held && held->lport == lport && lease_just_found(held);
+}
+
+/* A snapshot was faster: it is told whose it is, if it did not know. */
+static __always_inline void lease_adopt(__u64 key, struct pl_lease *l)
+{
+	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
+
+	if (!held || !lease_unowned(held))
+		return;
+	owner_copy(held, l);
+	held->owner_src = l->owner_src;
+	held->kind = l->kind;
+	held->flags |= l->flags & PL_F_CHOSEN;
+	l->id = held->id;
+	l->start = held->start;
+	l->flags = held->flags;
+	emit(l, PL_REC_OWNER, bpf_ktime_get_boot_ns(), 0, 0);
+}
+
+/*
  * Is the port of `sk` on record?  Then listen() after bind() and connect()
  * after bind() only add what they know.
  */
@@ -166,7 +207,7 @@ static __always_inline bool lease_held(__u64 key, const struct sock_head *head, 
 		if (HEAD(head, skc_state) == TCP_LISTEN)
 			held->flags |= PL_F_LISTEN;
 		sock_refresh(held, head);
-		return true;
+		return !lease_unowned(held);
 	}
 	lease_drop_stale(key);
 	return false;
@@ -188,7 +229,7 @@ static __always_inline int lease_begin_counted(__u64 key, const struct pl_lease 
 {
 	int err = lease_put(key, l, false);
 
-	if (err == -LINUX_EEXIST && fresh) {
+	if (err == -LINUX_EEXIST && fresh && !lease_found(key, l->lport)) {
 		lease_drop_stale(key);
 		err = lease_put(key, l, false);
 	}
@@ -204,28 +245,32 @@ static __always_inline int lease_begin_counted(__u64 key, const struct pl_lease 
  * the socket had no port before, so an entry in its place is of another life.
  *
  * The place in the ring is taken before the entry can be seen: whoever ends the
- * lease on another CPU comes after it.
+ * lease on another CPU comes after it.  0 or why it is not on record anew.
  */
-static __always_inline void lease_insert(struct sock *sk, struct pl_lease *l, bool fresh)
+static __always_inline int lease_insert(struct sock *sk, struct pl_lease *l, bool fresh)
 {
 	struct pl_rec *r;
+	int err;
 
 	if (closing)
-		return;
+		return 0;
 	l->start = bpf_ktime_get_boot_ns();
 	l->id = lease_id(l->start);
 	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
 	if (!r) {
-		if (!lease_begin_counted((__u64)sk, l, fresh))
+		err = lease_begin_counted((__u64)sk, l, fresh);
+		if (!err)
 			count_lost(PL_REC_ALLOC, l);
-		return;
+		return err;
 	}
-	if (lease_begin_counted((__u64)sk, l, fresh)) {
+	err = lease_begin_counted((__u64)sk, l, fresh);
+	if (err) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
-		return;
+		return err;
 	}
 	__builtin_memcpy(&r->lease, l, sizeof(*l));
 	emit_filled(r, PL_REC_ALLOC, l->start, 0, 0);
+	return 0;
 }
 
 #define ALLOC_FRESH	(1ULL << 16)
@@ -254,7 +299,8 @@ __noinline int lease_begin(__u64 sk, __u64 what, __u64 to, __u64 to_high, __u64 
 		sock_unpack(l.raddr, to, to_high);
 	}
 	owner_fill_current(&l, (struct sock *)sk, &head);
-	lease_insert((struct sock *)sk, &l, fresh);
+	if (lease_insert((struct sock *)sk, &l, fresh) == -LINUX_EEXIST)
+		lease_adopt(sk, &l);
 	return 0;
 }
 

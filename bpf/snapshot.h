@@ -80,7 +80,7 @@ static __always_inline bool snap_record(struct seq_file *seq, __u64 key, struct 
 	return true;
 }
 
-static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, struct snap_out *out)
+static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, struct snap_out *out, bool filed)
 {
 	__u32 size = cfg_details ? sizeof(struct snap_out) : sizeof(struct pl_rec);
 	struct pl_lease *l = &out->rec.lease;
@@ -89,10 +89,10 @@ static __always_inline void snap_put(struct seq_file *seq, struct sock *sk, stru
 	l->start = bpf_ktime_get_boot_ns();
 	l->id = lease_id(l->start);
 	l->flags |= PL_F_SNAPSHOT;
-	if (cfg_look)
-		l->cancelled = key;
-	else if (!snap_record(seq, key, out, size))
+	if (!cfg_look && !snap_record(seq, key, out, size))
 		return;
+	l->cancelled = key;
+	l->filed = filed;
 	if (cfg_details) {
 		l->sock |= snap_sock_bits(sk, l->state);
 		snap_details(&out->more, sk, l);
@@ -118,11 +118,20 @@ static __always_inline bool snap_known(struct sock *sk, struct task_struct *t)
 	return !t && !cfg_look && bpf_map_lookup_elem(&holders, &key);
 }
 
+/* A process has it open, or it lies in a message or a ring of io_uring. */
+static __always_inline bool snap_filed(struct sock *sk)
+{
+	struct socket *sock = BPF_CORE_READ(sk, sk_socket);
+
+	return sock && BPF_CORE_READ(sock, file);
+}
+
 /* `head` is that of `sk`; it is overwritten. */
 static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, struct sock_head *head, __u8 proto, struct task_struct *t)
 {
 	struct snap_out out = {};
 	struct pl_lease *l = &out.rec.lease;
+	bool filed = false;
 
 	if (!HEAD(head, skc_num) || !snap_wanted(head) || snap_known(sk, t))
 		return;
@@ -143,8 +152,13 @@ static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, str
 		l->owner_src = PL_OWNER_SNAPSHOT;
 	} else if (l->state != TCP_TIME_WAIT && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
 		l->owner_src = PL_OWNER_KERNEL;
+	} else if (l->state != TCP_TIME_WAIT) {
+		filed = snap_filed(sk);
 	}
-	snap_put(seq, sk, &out);
+	if (filed && snapshot_leaves)
+		snapshot_left++;
+	else
+		snap_put(seq, sk, &out, filed);
 }
 
 /* As file_sock(), by plain loads where the verifier knows the pointer; most files are told apart without a call. */

@@ -121,6 +121,7 @@ struct sock {
 };
 struct socket {
 	short type;
+	struct file *file;
 	struct sock *sk;
 };
 struct inet_sock {

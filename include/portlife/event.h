@@ -88,8 +88,8 @@ struct pl_lease {
 	__u64 closed;		/* TIME_WAIT began, 0: it did not */
 	/*
 	 * Tier C: TIME_WAIT timer stopped at, 0: it runs.  Of a fail: the socket's
-	 * own IP_LOCAL_PORT_RANGE, hi << 16 | lo, 0: none.  Of a look, only on its
-	 * way to the loader: the key under which a recorder has it in `holders`.
+	 * own IP_LOCAL_PORT_RANGE, hi << 16 | lo, 0: none.  Found by looking, only on
+	 * its way to the loader: the key in `holders`, also where it is not put there.
 	 */
 	__u64 cancelled;
 	__u64 proc_start;	/* start of the thread group leader, 0: unknown */
@@ -112,7 +112,7 @@ struct pl_lease {
 	__u8 owner_src;		/* enum pl_owner_src */
 	__u8 state;		/* TCP state when found by the snapshot, else 0 */
 	__u8 sock;		/* PL_S_* */
-	__u8 pad;
+	__u8 filed;		/* of PL_REC_OPEN: no process was found that has it open, but one has */
 	char comm[PL_COMM_LEN];	/* of the thread; NUL-terminated, any bytes */
 };
 

@@ -67,22 +67,41 @@ out:
  * Of a look: the first that tells of a socket knows its owner; whoever tells of it
  * again is passed over.  1: news.
  */
-static int look_news(struct source *s, struct pl_lease *l)
+static int look_news(struct source *s, uint64_t key, const struct pl_lease *l)
 {
 	struct pl_lease told = *l;
 
-	told.id = l->cancelled;
-	l->cancelled = 0;
-	if (lease_table_find(s->seen, told.id))
+	if (lease_table_find(s->seen, key))
 		return 0;
+	if (l->filed && s->snapshot_leaves) {
+		s->snapshot_left++;
+		return 0;
+	}
+	told.id = key;
 	told.cancelled = l->id;
 	return lease_table_put(s->seen, &told, NULL) ? -ENOMEM : 1;
 }
 
+/* Whose it is the hook may have told since, before anybody knew what it spoke of. */
+static void snapshot_ask(struct source *s, uint64_t key, struct pl_lease *l)
+{
+	struct pl_lease held;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.holders), &key, &held) && held.id == l->id)
+		*l = held;
+}
+
 static int snapshot_record(struct source *s, struct pl_rec *rec)
 {
-	int news = s->seen ? look_news(s, &rec->lease) : 1;
+	uint64_t key = rec->lease.cancelled;
+	int news = 1;
 
+	rec->lease.cancelled = 0;
+	if (s->seen)
+		news = look_news(s, key, &rec->lease);
+	else if (rec->lease.filed)
+		snapshot_ask(s, key, &rec->lease);
+	rec->lease.filed = 0;
 	if (news <= 0 || (s->test_netns && rec->lease.netns == s->test_netns))
 		return news;
 	s->fn_err = s->fn(s->ctx, rec);
@@ -322,12 +341,15 @@ static int snapshot_rest(struct source *s)
 	return !err && s->tier != TIER_NONE ? source_check(s) : err;
 }
 
-int source_snapshot(struct source *s)
+/* `leaves`: see struct source. */
+static int snapshot_look(struct source *s, bool leaves)
 {
 	uint64_t stale = 0, stale_since = 0;
 	int err;
 
-	s->fn_err = 0;
+	s->snapshot_leaves = leaves;
+	s->skel->bss->snapshot_leaves = leaves && !s->seen;
+	s->skel->bss->snapshot_left = s->snapshot_left = 0;
 	s->snapshot_all = s->snapshot_passed = false;
 	err = source_iterate(s, source_prog(s, "i_task_file"), -1, snapshot_chunk);
 	if (!err)
@@ -342,6 +364,18 @@ int source_snapshot(struct source *s)
 	}
 	if (!err)
 		s->skel->bss->snapshot_again = 1;
+	return err;
+}
+
+int source_snapshot(struct source *s)
+{
+	int err;
+
+	s->fn_err = 0;
+	err = snapshot_look(s, true);
+	/* Opened behind the back of the look through the files, or handed from a process it had still to come to to one it had seen. */
+	if (!err && (s->snapshot_left || s->skel->bss->snapshot_left))
+		err = snapshot_look(s, false);
 	if (err && s->fn_err >= 0)	/* else who takes the records says what is wrong */
 		log_err("the snapshot of held ports failed: %s", strerror(-err));
 	return err;
