@@ -100,6 +100,7 @@ static void test_golden(void **state)
 	check_golden("table", (struct stream_opts){ .format = OUT_TABLE, .header = true, .utc = true });
 	check_golden("color", (struct stream_opts){ .format = OUT_TABLE, .utc = true, .color = true });
 	check_golden("leases", (struct stream_opts){ .format = OUT_TABLE, .header = true, .utc = true, .leases = true });
+	check_golden("narrow", (struct stream_opts){ .format = OUT_TABLE, .header = true, .utc = true, .width = 80 });
 	check_golden("jsonl", (struct stream_opts){ .format = OUT_JSONL });
 	check_golden("json", (struct stream_opts){ .format = OUT_JSON });
 	check_golden("csv", (struct stream_opts){ .format = OUT_CSV, .header = true });

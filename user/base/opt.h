@@ -161,4 +161,7 @@ extern const struct opt_word opt_words_color[];
 /* Whether to colour what goes to `to`: --color, else a terminal that is not dumb and no NO_COLOR. */
 bool opt_use_color(const struct common_opts *c, FILE *to);
 
+/* Columns of the terminal that `to` is, as ioctl_tty(2) tells; 0: it is none, or does not know. */
+unsigned int opt_width(FILE *to);
+
 #endif

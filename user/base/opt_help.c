@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -136,6 +137,13 @@ int opt_dump(const struct opt_cmd *cmd, FILE *to)
 		strbuf_printf(&out, "\t%s\n", o->help);
 	}
 	return put_file(&out, to);
+}
+
+unsigned int opt_width(FILE *to)
+{
+	struct winsize size;
+
+	return ioctl(fileno(to), TIOCGWINSZ, &size) ? 0 : size.ws_col;
 }
 
 bool opt_use_color(const struct common_opts *c, FILE *to)

@@ -380,7 +380,7 @@ static int record_print_open(struct record *r)
 {
 	struct stream_opts so = {
 		.file = stdout, .live = true, .format = r->conf.common.output, .header = r->conf.common.header, .utc = r->conf.common.utc,
-		.color = opt_use_color(&r->conf.common, stdout),
+		.color = opt_use_color(&r->conf.common, stdout), .width = opt_width(stdout),
 	};
 
 	return r->conf.print ? stream_new(&so, &r->stream) : 0;

@@ -196,6 +196,7 @@ int cmd_trace(int argc, char **argv)
 	so.header = t.common.header;
 	so.utc = t.common.utc;
 	so.color = opt_use_color(&t.common, stdout);
+	so.width = opt_width(stdout);
 	so.leases = t.leases;
 	so.live = !t.replay;
 	err = stream_new(&so, &t.stream);

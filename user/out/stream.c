@@ -22,6 +22,7 @@
 #include "out/stream_table.h"
 
 #define STREAM_FULL (64 * 1024)
+#define STREAM_WIDE 96			/* columns of a terminal, for a table with all of its own */
 #define STREAM_SAY_EVERY (5 * 1000000000LL)
 
 struct stream {
@@ -67,6 +68,7 @@ int stream_new(const struct stream_opts *opts, struct stream **ret)
 	s->opts = *opts;
 	s->table = (struct stream_table){
 		.utc = opts->utc, .color = opts->color, .header = opts->header, .leases = opts->leases,
+		.narrow = opts->width && opts->width < STREAM_WIDE,
 	};
 	s->live = opts->live && stream_may_wait(opts->file);
 	s->patience = STREAM_PATIENCE_MS;

@@ -24,6 +24,7 @@ struct stream_opts {
 	bool utc;		/* columns only; JSON and CSV are always UTC */
 	bool color;		/* columns only */
 	bool live;		/* do not wait for a slow reader, see below */
+	unsigned int width;	/* of the terminal, in columns; 0: there is none */
 	bool leases;		/* only finished leases (EV_RELEASE), one line each; gaps stay */
 };
 

@@ -2,8 +2,8 @@
 /*
  * The columns of a live stream, for people.  Internal to out/: use stream.h.
  *
- * Nothing can be measured in advance, so columns begin narrow enough for 80
- * and widen, up to a limit, for what comes by.  Unknown is "-".
+ * Nothing can be measured in advance, so columns begin narrow and widen, up to a
+ * limit, for what comes by.  Unknown is "-".
  */
 #ifndef PORTLIFE_OUT_STREAM_TABLE_H
 #define PORTLIFE_OUT_STREAM_TABLE_H
@@ -19,11 +19,12 @@ struct strbuf;
 struct stream_table {
 	bool utc, color, header;
 	bool leases;				/* without the column EVENT */
+	bool narrow;				/* without the column REMOTE and the milliseconds, for 80 columns */
 	unsigned int widths[STREAM_TABLE_COLS];	/* grown so far */
 	char day[16];				/* of the row before, "" at the start */
 };
 
-/* `t` filled with the four switches. */
+/* `t` filled with the switches. */
 void stream_table_init(struct stream_table *t);
 void stream_table_titles(struct stream_table *t, struct strbuf *out);
 /* One row; before it the date on a line of its own when the day changed and there are titles. */
