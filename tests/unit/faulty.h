@@ -8,7 +8,7 @@
  * looked at, and that nothing is left: no memory of the program, no descriptor.  So an error path is run if there is any call
  * whose failure leads to it.  With FAULTY_SQLITE defined SQLite's calls fail, too; with FAULTY_KERNEL each command of bpf(2) and
  * what else the recorder asks of the kernel.  FAULTY_ALL=1 in the environment runs each place in both manners, else every fourth,
- * or FAULTY_EVERY=N every Nth, in one of them.
+ * or FAULTY_EVERY=N every Nth, in one of them: which ones is left to chance and printed, FAULTY_FROM=N chooses the same again.
  */
 #ifndef TESTS_UNIT_FAULTY_H
 #define TESTS_UNIT_FAULTY_H
@@ -448,7 +448,7 @@ static inline bool faulty_run(unsigned int i, enum faulty_manner manner, int cod
 	return faulty.fired;
 }
 
-static unsigned int faulty_at;
+static unsigned int faulty_at, faulty_sample;
 
 /* Which call failed, from where: for addr2line -pife PROGRAM. */
 static inline const char *faulty_name(void)
@@ -466,8 +466,20 @@ static inline const char *faulty_name(void)
 #define faulty_check(cond) \
 	do { \
 		if (!(cond)) \
-			fail_msg("%s: after %s", #cond, faulty_name()); \
+			fail_msg("%s: after %s, FAULTY_FROM=%u", #cond, faulty_name(), faulty_sample); \
 	} while (0)
+
+/* Which of the samples: chance covers them all in time. */
+static inline unsigned int faulty_from(void)
+{
+	const char *choice = getenv("FAULTY_FROM");
+	struct timespec now;
+
+	if (choice)
+		return (unsigned int)strtoul(choice, NULL, 10);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (unsigned int)(now.tv_nsec / 1000 ^ getpid()) % 1000;
+}
 
 /*
  * All of `scenario` with the fault at each place in turn: `before` prepares, `judge` looks at what is left.  SQLite fails with each of
@@ -483,12 +495,13 @@ static inline void faulty_each(void (*before)(void), void (*scenario)(void), voi
 
 	while (codes[n])
 		n++;
+	faulty_sample = faulty_from();
 	before();
 	faulty_learn(scenario);
 	judge();
 	for (faulty_at = 0; faulty_at < faulty.n_places; faulty_at++)
 		for (enum faulty_manner m = FAULTY_FIRST; m <= FAULTY_ALWAYS; m++) {
-			if (!all && (faulty_at % every || m != FAULTY_FIRST + (faulty_at / every & 1)))
+			if (!all && ((faulty_at + faulty_sample) % every || m != FAULTY_FIRST + ((faulty_at + faulty_sample) / every & 1)))
 				continue;
 			fds = fds_open();
 			blocks = faulty_blocks.n;
@@ -499,7 +512,7 @@ static inline void faulty_each(void (*before)(void), void (*scenario)(void), voi
 			faulty_check(faulty_blocks.n == blocks);
 			runs++;
 		}
-	print_message("%u places, %u runs, %u with the fault\n", faulty.n_places, runs, fired);
+	print_message("%u places, %u runs (FAULTY_FROM=%u), %u with the fault\n", faulty.n_places, runs, faulty_sample, fired);
 	assert_true(fired > runs / 2);
 }
 

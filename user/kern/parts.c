@@ -20,14 +20,14 @@ struct parts {
 
 /*
  * Half of what the verifier walks through for tier c, as the kernel tells it (verified_insns in struct bpf_prog_info): c_exit
- * alone is a quarter of it.  In the other tiers, neighbours among the hooks are twins of much the same size.
+ * alone is a quarter of it.  In tier a neighbours among the hooks are twins of much the same size, in tier b pairs of them.
  */
 static size_t part_of(size_t hook)
 {
 	static const char *const half[] = { "c_exit", "c_set_state", "c_post_bind4", "c_connect4", "i_task_file", "i_udp" };
 
 	if (hooks[hook].tier == TIER_A || hooks[hook].tier == TIER_B)
-		return (size_t)load_find(hooks[hook].prog) % SOURCE_PARTS;
+		return (size_t)load_find(hooks[hook].prog) / (hooks[hook].tier == TIER_B ? 2 : 1) % SOURCE_PARTS;
 	for (size_t i = 0; i < sizeof(half) / sizeof(half[0]); i++)
 		if (!strcmp(hooks[hook].prog, half[i]))
 			return 0;
