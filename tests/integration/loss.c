@@ -281,11 +281,18 @@ static void load_next(const struct load *l)
 		load_wait(l);
 }
 
+static uint32_t netns_of(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	return stat(path, &st) ? 0 : (uint32_t)st.st_ino;
+}
+
 static void load_start_as(struct load *l, int held, void (*as)(int held, int order, int done))
 {
 	int order[2], done[2];
-	char path[64];
-	struct stat st;
 
 	if (pipe(order) || pipe(done))
 		exit(1);
@@ -302,8 +309,7 @@ static void load_start_as(struct load *l, int held, void (*as)(int held, int ord
 	l->order = order[1];
 	l->done = done[0];
 	load_wait(l);
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)l->pid);
-	l->netns = stat(path, &st) ? 0 : (uint32_t)st.st_ino;
+	l->netns = netns_of(l->pid);
 }
 
 static void load_start(struct load *l, int held)
@@ -630,7 +636,8 @@ static void begins_nowhere(enum tier tier, struct told *t)
 
 struct look {
 	pid_t passed;		/* a process that the look through the files comes to late */
-	int fd;			/* opened then */
+	int fd;			/* opened then, in our namespace */
+	uint32_t netns;
 	uint16_t port;
 	unsigned int told;
 	uint32_t by;
@@ -647,7 +654,7 @@ static int on_look(void *ctx, const struct pl_rec *rec)
 		if (k->fd < 0 || getsockname(k->fd, (struct sockaddr *)&at, &len))
 			return -errno;
 		k->port = ntohs(at.sin_port);
-	} else if (k->fd >= 0 && rec->lease.lport == k->port && rec->lease.proto == IPPROTO_UDP) {
+	} else if (k->fd >= 0 && rec->lease.lport == k->port && rec->lease.proto == IPPROTO_UDP && rec->lease.netns == k->netns) {
 		k->told++;
 		k->by = rec->lease.tgid;
 	}
@@ -657,7 +664,7 @@ static int on_look(void *ctx, const struct pl_rec *rec)
 /* Files are looked through by pid: what is opened by one that was passed the tables alone show. */
 static void begins_behind(void)
 {
-	struct look k = { .fd = -1 };
+	struct look k = { .fd = -1, .netns = netns_of(getpid()) };
 	struct source *s = NULL;
 	struct load load;
 	int err;
