@@ -158,4 +158,23 @@ static __always_inline __u32 compat_sock_range(void *sk)
 	return 0;
 }
 
+/* 90ee6ed776c0 ("fs: port files to file_ref", 6.13): users without the first, below 0 when there is none; before, users. */
+struct file___ref {
+	struct { struct { long counter; } refcnt; } f_ref;
+} __attribute__((preserve_access_index));
+struct file___count {
+	struct { long counter; } f_count;
+} __attribute__((preserve_access_index));
+
+/* Nobody has it open any more: it is being closed. */
+static __always_inline bool compat_file_closing(void *file)
+{
+	struct file___count *count = file;
+	struct file___ref *ref = file;
+
+	if (bpf_core_field_exists(ref->f_ref))
+		return BPF_CORE_READ(ref, f_ref.refcnt.counter) < 0;
+	return bpf_core_field_exists(count->f_count) && !BPF_CORE_READ(count, f_count.counter);
+}
+
 #endif

@@ -159,13 +159,6 @@ const volatile bool cfg_details = false;
  */
 __u32 snapshot_again = 0;
 
-/*
- * While the reader means to look through all files again: what the tables show and no file did is left to that where a
- * file is open on it, and counted.
- */
-__u32 snapshot_leaves = 0;
-__u32 snapshot_left = 0;
-
 /* Address of tw_timer_handler, tier C: set by the reader before it attaches, for finding it takes a while. */
 __u64 tw_timer = 0;
 

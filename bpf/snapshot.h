@@ -118,12 +118,12 @@ static __always_inline bool snap_known(struct sock *sk, struct task_struct *t)
 	return !t && !cfg_look && bpf_map_lookup_elem(&holders, &key);
 }
 
-/* A process has it open, or it lies in a message or a ring of io_uring. */
-static __always_inline bool snap_filed(struct sock *sk)
+/* Of a socket in a table: a process has it open, or it lies in a message or a ring of io_uring. */
+static __always_inline struct file *snap_filed(struct sock *sk)
 {
 	struct socket *sock = BPF_CORE_READ(sk, sk_socket);
 
-	return sock && BPF_CORE_READ(sock, file);
+	return sock ? BPF_CORE_READ(sock, file) : NULL;
 }
 
 /* `head` is that of `sk`; it is overwritten. */
@@ -131,7 +131,7 @@ static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, str
 {
 	struct snap_out out = {};
 	struct pl_lease *l = &out.rec.lease;
-	bool filed = false;
+	struct file *file = NULL;
 
 	if (!HEAD(head, skc_num) || !snap_wanted(head) || snap_known(sk, t))
 		return;
@@ -153,12 +153,15 @@ static __always_inline void snap_sock(struct seq_file *seq, struct sock *sk, str
 	} else if (l->state != TCP_TIME_WAIT && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
 		l->owner_src = PL_OWNER_KERNEL;
 	} else if (l->state != TCP_TIME_WAIT) {
-		filed = snap_filed(sk);
+		file = snap_filed(sk);
+		/*
+		 * UDP gives the port back before it leaves the table: its end has been told, and will not be again.  TCP may
+		 * linger in close(), with its port.
+		 */
+		if (file && proto != IPPROTO_TCP && compat_file_closing(file))
+			return;
 	}
-	if (filed && snapshot_leaves)
-		snapshot_left++;
-	else
-		snap_put(seq, sk, &out, filed);
+	snap_put(seq, sk, &out, file);
 }
 
 /* As file_sock(), by plain loads where the verifier knows the pointer; most files are told apart without a call. */

@@ -73,8 +73,8 @@ static int look_news(struct source *s, uint64_t key, const struct pl_lease *l)
 
 	if (lease_table_find(s->seen, key))
 		return 0;
-	if (l->filed && s->snapshot_leaves) {
-		s->snapshot_left++;
+	if (l->filed && s->look_leaves) {
+		s->look_left++;
 		return 0;
 	}
 	told.id = key;
@@ -341,15 +341,11 @@ static int snapshot_rest(struct source *s)
 	return !err && s->tier != TIER_NONE ? source_check(s) : err;
 }
 
-/* `leaves`: see struct source. */
-static int snapshot_look(struct source *s, bool leaves)
+static int snapshot_once(struct source *s)
 {
 	uint64_t stale = 0, stale_since = 0;
 	int err;
 
-	s->snapshot_leaves = leaves;
-	s->skel->bss->snapshot_leaves = leaves && !s->seen;
-	s->skel->bss->snapshot_left = s->snapshot_left = 0;
 	s->snapshot_all = s->snapshot_passed = false;
 	err = source_iterate(s, source_prog(s, "i_task_file"), -1, snapshot_chunk);
 	if (!err)
@@ -362,9 +358,22 @@ static int snapshot_look(struct source *s, bool leaves)
 		s->snapshot_all = true;
 		err = snapshot_rest(s);
 	}
-	if (!err)
-		s->skel->bss->snapshot_again = 1;
 	return err;
+}
+
+/*
+ * What is opened behind the back of the look through the files, or handed from a process that it had still to come to to one
+ * that it had seen, the tables alone show.  A recorder has hooks for that; a look looks once more.
+ */
+static int snapshot_look(struct source *s)
+{
+	int err;
+
+	s->look_leaves = true;
+	s->look_left = 0;
+	err = snapshot_once(s);
+	s->look_leaves = false;
+	return err || !s->look_left ? err : snapshot_once(s);
 }
 
 int source_snapshot(struct source *s)
@@ -372,10 +381,9 @@ int source_snapshot(struct source *s)
 	int err;
 
 	s->fn_err = 0;
-	err = snapshot_look(s, true);
-	/* Opened behind the back of the look through the files, or handed from a process it had still to come to to one it had seen. */
-	if (!err && (s->snapshot_left || s->skel->bss->snapshot_left))
-		err = snapshot_look(s, false);
+	err = s->seen ? snapshot_look(s) : snapshot_once(s);
+	if (!err)
+		s->skel->bss->snapshot_again = 1;
 	if (err && s->fn_err >= 0)	/* else who takes the records says what is wrong */
 		log_err("the snapshot of held ports failed: %s", strerror(-err));
 	return err;
