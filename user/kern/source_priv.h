@@ -54,7 +54,7 @@ struct source {
 	char why[256];			/* the last reason why a tier was refused */
 
 	bool look_leaves;		/* of a look: what no file was seen to have, but one has, waits for another look through all files */
-	uint32_t look_left;		/* how much that was */
+	bool look_left;			/* there was some */
 	bool snapshot_said;		/* that it could not look everywhere */
 	bool snapshot_all;		/* look everywhere, also where all seems to be on record */
 	bool snapshot_passed;		/* some namespace was passed over for that */
