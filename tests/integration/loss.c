@@ -32,6 +32,7 @@
 
 #include "base/log.h"
 #include "integration/check.h"
+#include "integration/pass_fd.h"
 #include "integration/udp.h"
 #include "kern/recorder.h"
 #include "kern/source_priv.h"
@@ -250,15 +251,9 @@ __attribute__((noreturn))
 static void load_mailed(int nothing, int order, int done)
 {
 	int fd = udp_bind(SERVER), pair[2];
-	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 'x';
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	MUST(fd >= 0 && !socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) && sendmsg(pair[0], &m, 0) == 1 && !close(fd));
+	MUST(fd >= 0 && !socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) && pass_fd(pair[0], fd) == 1 && !close(fd));
 	step(order, done);
 	_exit(0);
 }
@@ -650,7 +645,7 @@ static void begins_late(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
-/* Its table shows it, no process has it open, and a second look through all files does not find who had. */
+/* The tables show it, and no process has it open. */
 static void begins_nowhere(enum tier tier, struct told *t)
 {
 	struct source_opts opts = { .tier = tier };
@@ -667,6 +662,15 @@ static void begins_nowhere(enum tier tier, struct told *t)
 		check_held(r, "start: the tables agree on that");
 	load_end(&load);
 	recorder_close(r);
+	t->netns = 0;
+}
+
+static void begins_lingering(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r;
+	struct load load;
+
 	load_start_as(&load, 0, load_lingers);
 	t->netns = load.netns;
 	t->pid = load.pid;
@@ -1148,6 +1152,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	begins_late(tier, t);
 	begins_nowhere(tier, t);
+	begins_lingering(tier, t);
 	begins_behind();
 	begins_in_churn(tier, t);
 	ring_overflows(tier, t);

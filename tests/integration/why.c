@@ -36,6 +36,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "integration/pass_fd.h"
+
 #define PATIENCE_S 60
 #define BACKLOG 8
 
@@ -485,17 +487,11 @@ static void scene_child(void)
 static void scene_in_flight(void)
 {
 	int fd = sock(SOCK_STREAM, false), pair[2], status;
-	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 'x';
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	cJSON *doc;
 
 	MUST(-bind_at(fd, "127.0.0.1", 8093));
 	MUST(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair));
-	*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	MUST(sendmsg(pair[0], &m, 0));
+	MUST(pass_fd(pair[0], fd));
 	close(fd);
 	doc = ask_port(8093, "tcp", NULL, &status);
 	expect(status == 0 && !strcmp(word(doc, "kernel_says"), "EADDRINUSE"), "in flight: the kernel says %s", word(doc, "kernel_says"));

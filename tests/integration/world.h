@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include "pass_fd.h"
 #include "watch.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -372,16 +373,7 @@ static inline void kid_kill(struct kid *k)
 
 static inline void send_fd(const struct kid *to, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (char[]){ 0 }, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	MUST(sendmsg(to->fd, &msg, 0));
+	MUST(pass_fd(to->fd, fd));
 }
 
 static inline int receive_fd(const struct kid *from)
