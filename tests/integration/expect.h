@@ -86,6 +86,11 @@ static inline bool lease_is(const struct want *w, const struct lease *l)
 	       flag_is(w->time_wait, l->closed != 0) && flag_is(w->accepted, l->owners == 1);
 }
 
+static inline bool lease_whole(const struct lease *l)
+{
+	return l->allocs + l->opens == 1 && l->releases == 1;
+}
+
 struct count {
 	int live, live_match, all, all_match, whole;
 };
@@ -114,7 +119,7 @@ static inline struct count count_leases(const struct want *w)
 			continue;
 		c.all++;
 		c.all_match += match;
-		c.whole += l->allocs + l->opens == 1 && l->releases == 1;
+		c.whole += lease_whole(l);
 		if (!l->releases) {
 			c.live++;
 			c.live_match += match;
@@ -202,20 +207,22 @@ static inline void text_lease(struct text *t, const struct lease *l)
 		text_add(t, " reason=%s evidence=%s after %lldus", l->reason, l->evidence, (long long)l->duration_us);
 }
 
-/* Everything on the asked port, or in the namespace. */
+/* Everything on the asked port, or in the namespace; first what is not as it was asked for. */
 static inline void text_table(struct text *t, const struct want *w)
 {
 	const struct lease *l;
 	int shown = 0, left = 0;
 
 	watch_lock();
-	for_each_lease(l, want_netns(w)) {
-		if (!on_port(w, l))
-			continue;
-		if (shown++ < 8)
-			text_lease(t, l);
-		else
-			left++;
+	for (int as_asked = 0; as_asked < 2; as_asked++) {
+		for_each_lease(l, want_netns(w)) {
+			if (!on_port(w, l) || (lease_is(w, l) && lease_whole(l)) != as_asked)
+				continue;
+			if (shown++ < 8)
+				text_lease(t, l);
+			else
+				left++;
+		}
 	}
 	for (uint32_t i = self.first_fail; i < watch->n_fails; i++) {
 		const struct failure *f = &watch->fails[i];

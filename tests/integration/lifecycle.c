@@ -30,6 +30,7 @@ struct test {
 	/* the runner's */
 	pid_t pid;
 	int tries;
+	bool failed_once;	/* what was undecided is not counted */
 	int netns[TRIES];	/* one a try, kept open: no number is used twice */
 	uint32_t inum;
 	uint32_t missed;	/* gaps of that cause when the try began */
@@ -163,8 +164,9 @@ static bool undecided(const struct test *t)
  */
 static bool second_chance(struct test *t)
 {
-	if (!opt.emulated || t->flags & EARLY || t->tries > 1)
+	if (!opt.emulated || t->flags & EARLY || t->failed_once || t->tries == TRIES)
 		return false;
+	t->failed_once = true;
 	second_chances++;
 	printf("# %s: failed once under emulation: %s\n", t->name, t->result->why);
 	case_start(t);
