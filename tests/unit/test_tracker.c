@@ -259,6 +259,50 @@ static void test_release_before_open(void **state)
 	tracker_free(t);
 }
 
+static void feed_found(struct tracker *t, int kind, uint64_t id, uint64_t ts)
+{
+	struct pl_rec r = record(kind, id, 10, ts);
+
+	r.lease.flags = PL_F_SNAPSHOT;
+	assert_int_equal(tracker_record(t, &r), 0);
+}
+
+/* So may its owner and its TIME_WAIT.  What came in the wrong order of two CPUs is no news, and waits for nobody. */
+static void test_changes_before_open(void **state)
+{
+	static const struct { enum event_kind kind; uint64_t id; } want[] = {
+		{ EV_OPEN, 1 }, { EV_OWNER, 1 }, { EV_TIMEWAIT, 1 }, { EV_RELEASE, 1 }, { EV_OPEN, 2 }, { EV_OWNER, 2 },
+		{ EV_OPEN, 3 }, { EV_RELEASE, 3 }, { EV_OPEN, 4 }, { EV_OPEN, 5 },
+	};
+	struct told told = { .n = 0 };
+	struct tracker *t;
+
+	assert_int_equal(tracker_new(tell, &told, &t), 0);
+	tracker_snapshot_begin(t);
+	feed_found(t, PL_REC_OWNER, 2, 11);
+	feed_found(t, PL_REC_OWNER, 1, 11);
+	feed_found(t, PL_REC_TIMEWAIT, 1, 12);
+	feed_found(t, PL_REC_RELEASE, 3, 13);
+	feed_found(t, PL_REC_OWNER, 3, 12);
+	feed_found(t, PL_REC_OWNER, 4, 12);
+	feed_found(t, PL_REC_RELEASE, 1, 13);
+	assert_int_equal(told.n, 0);
+	for (uint64_t id = 1; id <= 3; id++)
+		feed_found(t, PL_REC_OPEN, id, 10);
+	assert_int_equal(tracker_snapshot_end(t), 0);
+	/* Outside of a snapshot nothing is still to come. */
+	feed_found(t, PL_REC_OWNER, 5, 14);
+	feed_found(t, PL_REC_OPEN, 4, 10);
+	feed_found(t, PL_REC_OPEN, 5, 10);
+	assert_int_equal(told.n, sizeof(want) / sizeof(want[0]));
+	for (int i = 0; i < told.n; i++) {
+		assert_int_equal(told.ev[i].kind, want[i].kind);
+		assert_int_equal(told.ev[i].lease.id, want[i].id);
+	}
+	assert_int_equal(tracker_live(t), 3);
+	tracker_free(t);
+}
+
 /* A snapshot that fails half-way found leases that it never told, and some of them have ended. */
 static void test_snapshot_fails(void **state)
 {
@@ -292,7 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_release_after_repair), cmocka_unit_test(test_release_before_alloc), cmocka_unit_test(test_release_before_open),
-		cmocka_unit_test(test_snapshot_fails), cmocka_unit_test(test_life),
+		cmocka_unit_test(test_changes_before_open), cmocka_unit_test(test_snapshot_fails), cmocka_unit_test(test_life),
 		cmocka_unit_test(test_told_once),
 		cmocka_unit_test(test_end_without_beginning),
 		cmocka_unit_test(test_owner_after_the_end),

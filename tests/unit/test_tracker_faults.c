@@ -63,9 +63,10 @@ static void account(void)
 		return;
 	for (uint64_t id = 1; id <= LEASES; id++)
 		feed(t, PL_REC_ALLOC, id, id);
-	/* Found by a snapshot, and ended before that is told. */
-	for (uint64_t id = 1; id <= 40; id++) {
-		struct pl_rec r = record(PL_REC_RELEASE, LEASES + id, 500);
+	/* Found by a snapshot, and ended before that is told; of some the owner was told as well. */
+	tracker_snapshot_begin(t);
+	for (uint64_t id = 1; id <= 60; id++) {
+		struct pl_rec r = record(id <= 20 ? PL_REC_OWNER : PL_REC_RELEASE, LEASES + 1 + (id + 19) % 40, 500);
 
 		r.lease.flags |= PL_F_SNAPSHOT;
 		if (!err)

@@ -144,8 +144,10 @@ bool recorder_failed(const struct recorder *r)
 
 int recorder_snapshot(struct recorder *r)
 {
-	int err = source_snapshot(r->source), told;
+	int err, told;
 
+	tracker_snapshot_begin(r->tracker);
+	err = source_snapshot(r->source);
 	r->said |= err < 0 && r->record_err >= 0;
 	told = err ? 0 : tracker_snapshot_end(r->tracker);
 	return recorder_end(r, "the ports held already cannot be taken up", err ? err : told);

@@ -82,17 +82,6 @@ static int look_news(struct source *s, uint64_t key, const struct pl_lease *l)
 	return lease_table_put(s->seen, &told, NULL) ? -ENOMEM : 1;
 }
 
-/* Whose it is a hook may have told since, before anybody knew what it spoke of.  1, or a negative errno. */
-static int snapshot_ask(struct source *s, uint64_t key, struct pl_lease *l)
-{
-	struct pl_lease held;
-	int err = bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.holders), &key, &held);
-
-	if (!err && held.id == l->id)
-		*l = held;
-	return !err || err == -ENOENT ? 1 : err;	/* ended meanwhile */
-}
-
 static int snapshot_record(struct source *s, struct pl_rec *rec)
 {
 	uint64_t key = rec->lease.cancelled;
@@ -101,8 +90,6 @@ static int snapshot_record(struct source *s, struct pl_rec *rec)
 	rec->lease.cancelled = 0;
 	if (s->seen)
 		news = look_news(s, key, &rec->lease);
-	else if (rec->lease.owner_src == PL_OWNER_UNKNOWN && !(rec->lease.flags & PL_F_TIME_WAIT))
-		news = snapshot_ask(s, key, &rec->lease);
 	rec->lease.filed = 0;
 	if (news <= 0 || (s->test_netns && rec->lease.netns == s->test_netns))
 		return news;

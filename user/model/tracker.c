@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_ENDED 65536	/* far more than can be under way */
 
@@ -19,7 +20,8 @@ struct tracker {
 	int64_t boot_to_unix;
 	uint64_t repair_at;		/* boot clock, 0: no repair under way */
 	uint64_t begun_again, ended_again;	/* tracker_repeated() */
-	struct pl_rec *waiting;		/* ends of what a snapshot found, see wait_for_open() */
+	bool in_snapshot;
+	struct pl_rec *waiting;		/* what befell that which a snapshot found, see wait_for_open() */
 	size_t n_waiting, cap_waiting;
 };
 
@@ -95,8 +97,8 @@ static int early_end(struct tracker *t, const struct pl_lease *l)
 }
 
 /*
- * What a snapshot finds comes through an iterator, its end through the ring,
- * which may be faster: the end is told once the beginning was.
+ * What a snapshot finds comes through an iterator, its owner, its TIME_WAIT and its
+ * end through the ring, which may be faster: they are told once the beginning was.
  */
 static int wait_for_open(struct tracker *t, const struct pl_rec *rec)
 {
@@ -113,13 +115,14 @@ static int wait_for_open(struct tracker *t, const struct pl_rec *rec)
 	return 0;
 }
 
+/* Takes out the first that waits for the lease. */
 static bool take_waiting(struct tracker *t, uint64_t id, struct pl_rec *ret)
 {
 	for (size_t i = 0; i < t->n_waiting; i++) {
 		if (t->waiting[i].lease.id != id)
 			continue;
 		*ret = t->waiting[i];
-		t->waiting[i] = t->waiting[--t->n_waiting];
+		memmove(&t->waiting[i], &t->waiting[i + 1], (--t->n_waiting - i) * sizeof(*t->waiting));
 		return true;
 	}
 	return false;
@@ -158,7 +161,7 @@ static int tracker_change(struct tracker *t, const struct pl_rec *rec, bool *new
 
 	*news = lease_table_find(t->live, rec->lease.id);
 	if (!*news)
-		return 0;
+		return t->in_snapshot && rec->lease.flags & PL_F_SNAPSHOT ? wait_for_open(t, rec) : 0;
 	err = lease_table_put(t->live, &rec->lease, NULL);
 	return err || !t->kernel ? err : lease_table_put(t->kernel, &rec->lease, NULL);
 }
@@ -194,21 +197,40 @@ static int tracker_tell(struct tracker *t, const struct pl_rec *rec, bool resync
 
 int tracker_record(struct tracker *t, const struct pl_rec *rec)
 {
-	struct pl_rec end;
+	struct pl_rec next;
 	bool news;
 	int err = tracker_apply(t, rec, &news);
 
 	if (!err && news)
 		err = tracker_tell(t, rec, false);
-	if (!err && rec->hdr.kind == PL_REC_OPEN && t->n_waiting && take_waiting(t, rec->lease.id, &end))
-		err = tracker_record(t, &end);
+	while (!err && rec->hdr.kind == PL_REC_OPEN && take_waiting(t, rec->lease.id, &next))
+		if (lease_table_find(t->live, next.lease.id))
+			err = tracker_record(t, &next);
 	return err;
+}
+
+/* A change alone is of one whose end, on another CPU, was faster: nothing more will come of it. */
+static void forget_changes(struct tracker *t)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n_waiting; i++)
+		if (t->waiting[i].hdr.kind == PL_REC_RELEASE)
+			t->waiting[kept++] = t->waiting[i];
+	t->n_waiting = kept;
+}
+
+void tracker_snapshot_begin(struct tracker *t)
+{
+	t->in_snapshot = true;
 }
 
 int tracker_snapshot_end(struct tracker *t)
 {
 	int err = 0;
 
+	t->in_snapshot = false;
+	forget_changes(t);
 	while (!err && t->n_waiting) {
 		struct pl_rec open = t->waiting[t->n_waiting - 1];
 

@@ -34,10 +34,12 @@ int tracker_record(struct tracker *t, const struct pl_rec *rec);
 uint64_t tracker_repeated(const struct tracker *t, enum event_kind kind);
 
 /*
- * To be called after each snapshot, also after one that failed half-way: what
- * ended in its midst while its PL_REC_OPEN never came is told now, beginning and
- * end.  Returns as tracker_record().
+ * To be called before each snapshot, and after it, also when it failed half-way:
+ * what comes between, of leases whose PL_REC_OPEN is still to come, waits for that.
+ * What ended while it never came is told at the end, beginning and end.  Returns
+ * as tracker_record().
  */
+void tracker_snapshot_begin(struct tracker *t);
 int tracker_snapshot_end(struct tracker *t);
 
 /* Open leases as told so far. */
