@@ -163,12 +163,6 @@ static __always_inline bool lease_just_found(const struct pl_lease *held)
 	return held->flags & PL_F_SNAPSHOT && bpf_ktime_get_boot_ns() - held->start < LEASE_YOUNG_NS;
 }
 
-/* Found by the tables, which do not tell whose it is. */
-static __always_inline bool lease_unowned(const struct pl_lease *held)
-{
-	return held->owner_src == PL_OWNER_UNKNOWN && lease_just_found(held);
-}
-
 static __always_inline bool lease_found(__u64 key, __u16 lport)
 {
 	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
@@ -176,12 +170,36 @@ static __always_inline bool lease_found(__u64 key, __u16 lport)
 	return held && held->lport == lport && lease_just_found(held);
 }
 
-/* A snapshot was faster: it is told whose it is, if it did not know. */
+/*
+ * Did the very call of which a hook tells give the port of what a snapshot found a moment ago?  `state`: that of the socket
+ * now.  A state that only this call sets, found with the port, means yes; what had its port before keeps what was found.
+ */
+static __always_inline bool lease_gave(const struct pl_lease *held, __u8 proto, __u8 kind, __u8 state)
+{
+	switch (kind) {
+	case PL_KIND_CONNECT:
+		return proto == IPPROTO_UDP || held->state == TCP_SYN_SENT;	/* of UDP only what had no port is told */
+	case PL_KIND_LISTEN:
+		return held->state == TCP_LISTEN;
+	case PL_KIND_BIND:
+	case PL_KIND_BIND0:
+		return state != TCP_LISTEN;	/* listen() asks once more for the port that it has */
+	}
+	return false;
+}
+
+/* Files and tables do not tell how a port was asked for: that is to be had from a hook. */
+static __always_inline bool lease_unasked(const struct pl_lease *held)
+{
+	return held->kind == PL_KIND_UNKNOWN && lease_just_found(held);
+}
+
+/* A snapshot was faster: it is told what it could not know. */
 static __always_inline void lease_adopt(__u64 key, struct pl_lease *l)
 {
 	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
 
-	if (!held || !lease_unowned(held))
+	if (!held || !lease_unasked(held))
 		return;
 	owner_copy(held, l);
 	held->owner_src = l->owner_src;
@@ -194,10 +212,10 @@ static __always_inline void lease_adopt(__u64 key, struct pl_lease *l)
 }
 
 /*
- * Is the port of `sk` on record?  Then listen() after bind() and connect()
- * after bind() only add what they know.
+ * Is the port of `sk` on record, and how it was asked for?  Then listen() after
+ * bind() and connect() after bind() only add what they know.
  */
-static __always_inline bool lease_held(__u64 key, const struct sock_head *head, __u8 proto)
+static __always_inline bool lease_held(__u64 key, const struct sock_head *head, __u8 proto, __u8 kind)
 {
 	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
 
@@ -207,7 +225,7 @@ static __always_inline bool lease_held(__u64 key, const struct sock_head *head, 
 		if (HEAD(head, skc_state) == TCP_LISTEN)
 			held->flags |= PL_F_LISTEN;
 		sock_refresh(held, head);
-		return !lease_unowned(held);
+		return !lease_unasked(held) || !lease_gave(held, proto, kind, HEAD(head, skc_state));
 	}
 	lease_drop_stale(key);
 	return false;
@@ -287,7 +305,7 @@ __noinline int lease_begin(__u64 sk, __u64 what, __u64 to, __u64 to_high, __u64 
 	struct sock_head head;
 
 	sock_look(&head, (struct sock *)sk);
-	if (!HEAD(&head, skc_num) || (!fresh && lease_held(sk, &head, what)))
+	if (!HEAD(&head, skc_num) || (!fresh && lease_held(sk, &head, what, l.kind)))
 		return 0;
 	if (l.kind != PL_KIND_BIND && l.kind != PL_KIND_UNKNOWN)
 		l.flags = PL_F_CHOSEN;
@@ -333,7 +351,7 @@ __noinline int lease_inherit(__u64 listener, __u64 child)
 		count(PL_STAT_SKIPPED);
 		return 0;
 	}
-	if (lease_held(child, &head, IPPROTO_TCP))
+	if (lease_held(child, &head, IPPROTO_TCP, PL_KIND_ACCEPT))
 		return 0;
 	sock_fill(&l, &head, IPPROTO_TCP);
 	if (from) {

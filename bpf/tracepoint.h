@@ -409,8 +409,8 @@ __noinline int c_pending_done(__u64 key, int ret)
 	sock_look(&head, (struct sock *)key);
 	sock_fill(&l, &head, l.proto);
 	if (l.lport) {
-		if (!lease_held(key, &head, l.proto))
-			lease_insert((struct sock *)key, &l, false);
+		if (!lease_held(key, &head, l.proto, l.kind) && lease_insert((struct sock *)key, &l, false) == -LINUX_EEXIST)
+			lease_adopt(key, &l);
 	} else if (ret == -LINUX_EAGAIN) {
 		l.cancelled = compat_sock_range((void *)key);
 		l.start = bpf_ktime_get_boot_ns();

@@ -16,6 +16,7 @@
 #include <liburing.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -46,6 +47,10 @@
 #define TAKEN 16			/* TIME_WAIT taken over */
 #define SERVER 4500		/* no number that bind(0) may choose */
 #define CLIENT 4510
+#define FOUND_BOUND 4520
+#define FOUND_CONNECTS 4521
+#define FOUND_LISTENS 4522
+#define FOUND_ANEW 4523
 #define BOUND 8
 #define LONGEST_WAIT_US 40000	/* of recorder_wait() */
 
@@ -225,7 +230,7 @@ static void load_asks(int nothing, int order, int done)
 	_exit(0);
 }
 
-/* Two UDP sockets connect through io_uring, one at a step. */
+/* Three UDP sockets connect through io_uring, one at a step. */
 __attribute__((noreturn))
 static void load_uring(int nothing, int order, int done)
 {
@@ -237,12 +242,39 @@ static void load_uring(int nothing, int order, int done)
 	loopback_up();
 	MUST(!io_uring_queue_init(8, &ring, 0));
 	step(order, done);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		io_uring_prep_connect(io_uring_get_sqe(&ring), socket(AF_INET, SOCK_DGRAM, 0), (struct sockaddr *)&to, sizeof(to));
 		MUST(io_uring_submit(&ring) == 1 && !io_uring_wait_cqe(&ring, &cqe) && !cqe->res);
 		io_uring_cqe_seen(&ring, cqe);
 		step(order, done);
 	}
+	_exit(0);
+}
+
+/* One connects that was bound before, one that was not, one listens that was bound before, and one is bound anew. */
+__attribute__((noreturn))
+static void load_found(int nothing, int order, int done)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(FOUND_ANEW) };
+	const struct sockaddr off = { .sa_family = AF_UNSPEC };
+	int server, bound, connects, listens, anew;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	loopback_up();
+	step(order, done);
+	server = tcp_bind(SERVER);
+	bound = tcp_bind(FOUND_BOUND);
+	connects = tcp_bind(FOUND_CONNECTS);
+	listens = tcp_bind(FOUND_LISTENS);
+	anew = udp_bind(0);
+	MUST(anew >= 0 && !listen(server, 4));
+	step(order, done);
+	MUST(!connect(anew, &off, sizeof(off)));
+	step(order, done);
+	MUST(!connect(bound, (struct sockaddr *)&to, sizeof(to)) && !connect(connects, (struct sockaddr *)&to, sizeof(to)) &&
+	     !listen(listens, 4) && !bind(anew, (struct sockaddr *)&at, sizeof(at)));
+	step(order, done);
 	_exit(0);
 }
 
@@ -368,6 +400,7 @@ struct told {
 	unsigned int twice, strangers, live;
 	struct pl_lease stranger;		/* the last one */
 	unsigned int kinds[PL_KINDS];		/* how the load's ports were asked for */
+	unsigned int late[PL_KINDS];		/* the same, of those that were told it after their beginning */
 	unsigned int ended_server;		/* leases of the load's server */
 	unsigned int begun_bound, ended_bound;	/* and of the ports that it binds */
 	struct lease_table *ever, *held;	/* the load's leases by id, NULL: not wanted */
@@ -424,6 +457,8 @@ static void told_of_load(struct told *t, const struct event *ev)
 
 	if (ev->kind == EV_ALLOC)
 		t->kinds[l->kind]++;
+	if (ev->kind == EV_OWNER)
+		t->late[l->kind]++;
 	t->ended_server += ev->kind == EV_RELEASE && l->lport == SERVER;
 	t->ended_bound += ev->kind == EV_RELEASE && l->lport >= CLIENT && l->lport < CLIENT + BOUND;
 	t->begun_bound += (ev->kind == EV_ALLOC || ev->kind == EV_OPEN) && l->lport >= CLIENT && l->lport < CLIENT + BOUND;
@@ -732,6 +767,93 @@ static void begins_behind(void)
 		close(k.fd);
 	}
 	load_end(&load);
+}
+
+/* --- what a look finds in the midst of the call that gives the port ------------------------ */
+
+struct entry {
+	uint64_t key;
+	struct pl_lease lease;
+};
+
+/* The entry of the kernel's table for that port of the load, or for any of its UDP ports: 0. */
+static bool entry_find(struct recorder *r, const struct told *t, uint16_t port, struct entry *e)
+{
+	int map = bpf_map__fd(recorder_source(r)->skel->maps.holders);
+	uint64_t *at = NULL;
+
+	while (!bpf_map_get_next_key(map, at, &e->key)) {
+		at = &e->key;
+		if (!bpf_map_lookup_elem(map, &e->key, &e->lease) && e->lease.netns == t->netns &&
+		    (port ? e->lease.lport == port : e->lease.proto == IPPROTO_UDP))
+			return true;
+	}
+	return false;
+}
+
+/* As if a look had found it a moment ago, in that state, among the files of another process. */
+static bool entry_put_found(struct recorder *r, struct entry *e, uint16_t port, uint8_t state)
+{
+	e->lease.start = (uint64_t)clock_us(CLOCK_BOOTTIME) * 1000;
+	e->lease.flags |= PL_F_SNAPSHOT;
+	e->lease.kind = PL_KIND_UNKNOWN;
+	e->lease.owner_src = PL_OWNER_SNAPSHOT;
+	e->lease.tgid = 1;
+	e->lease.state = state;
+	e->lease.lport = port;
+	return !bpf_map_update_elem(bpf_map__fd(recorder_source(r)->skel->maps.holders), &e->key, &e->lease, BPF_ANY);
+}
+
+static bool entry_found(struct recorder *r, const struct told *t, uint16_t port, uint8_t state)
+{
+	struct entry e;
+
+	return entry_find(r, t, port, &e) && entry_put_found(r, &e, port, state);
+}
+
+static void check_found(struct recorder *r, const struct told *t, uint16_t port, uint8_t kind, const char *name)
+{
+	bool asked = kind != PL_KIND_UNKNOWN;
+	struct entry e = { 0 };
+	bool there = entry_find(r, t, port, &e);
+
+	check(there && e.lease.kind == kind && e.lease.tgid == (asked ? (uint32_t)t->pid : 1) &&
+	      e.lease.owner_src == (asked ? PL_OWNER_PROCESS : PL_OWNER_SNAPSHOT), name, "%s, kind %u, pid %u by %u",
+	      there ? "there" : "not there", e.lease.kind, e.lease.tgid, e.lease.owner_src);
+}
+
+/* The moment cannot be held open, but what it leaves in the table can be put there. */
+static void begins_found(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier, .scope_all = true };
+	struct recorder *r = start(&opts, t);
+	struct entry anew;
+	struct load load;
+
+	if (!r) {
+		check(false, "found: the recorder starts", "see above");
+		return;
+	}
+	load_start_as(&load, 0, load_found);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	load_next(&load);
+	check(entry_find(r, t, 0, &anew), "found: what will be bound anew is on record", "no UDP port");
+	load_next(&load);
+	drain(r);
+	memset(t->late, 0, sizeof(t->late));
+	check(entry_found(r, t, FOUND_BOUND, TCP_CLOSE) && entry_found(r, t, FOUND_CONNECTS, TCP_SYN_SENT) &&
+	      entry_found(r, t, FOUND_LISTENS, TCP_CLOSE) && entry_put_found(r, &anew, FOUND_ANEW, TCP_CLOSE),
+	      "found: just now", "%s", strerror(errno));
+	load_next(&load);
+	check_found(r, t, FOUND_CONNECTS, PL_KIND_CONNECT, "found: in connect(), which gave the port");
+	check_found(r, t, FOUND_ANEW, PL_KIND_BIND, "found: in bind(), which gave the port");
+	check_found(r, t, FOUND_BOUND, PL_KIND_UNKNOWN, "found: bound, before it connects");
+	check_found(r, t, FOUND_LISTENS, PL_KIND_UNKNOWN, "found: bound, before it listens");
+	drain(r);
+	check(t->late[PL_KIND_CONNECT] == 1, "found: the owner is told", "%u times", t->late[PL_KIND_CONNECT]);
+	load_end(&load);
+	recorder_close(r);
 }
 
 /* Attached first, then looked: what begins or ends between the two is seen by both, and told once. */
@@ -1131,6 +1253,11 @@ static void waits_in_vain(enum tier tier, struct told *t)
 	source_sweep(recorder_source(r));
 	drain(r);
 	check(t->kinds[PL_KIND_CONNECT] >= 1, "waiting: its port is told", "no connect");
+	load_next(&load);
+	recorder_snapshot(r);
+	source_sweep(recorder_source(r));
+	drain(r);
+	check(t->late[PL_KIND_CONNECT] == 1, "waiting: and how what a look found was asked for", "%u late", t->late[PL_KIND_CONNECT]);
 	load_end(&load);
 	recorder_close(r);
 }
@@ -1154,6 +1281,7 @@ int main(int argc, char **argv)
 	begins_nowhere(tier, t);
 	begins_lingering(tier, t);
 	begins_behind();
+	begins_found(tier, t);
 	begins_in_churn(tier, t);
 	ring_overflows(tier, t);
 	table_overflows(tier, t);
