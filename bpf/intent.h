@@ -16,6 +16,38 @@
 #define LINUX_EADDRINUSE	98
 #define LINUX_EADDRNOTAVAIL	99
 
+#if defined(__TARGET_ARCH_x86)
+#define NR_CONNECT 42
+#define NR_ACCEPT 43
+#define NR_BIND 49
+#define NR_ACCEPT4 288
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_BIND 200
+#define NR_ACCEPT 202
+#define NR_CONNECT 203
+#define NR_ACCEPT4 242
+#else
+#error "name the numbers of the system calls"
+#endif
+
+/* May a program of any kind ask which system call `current` is in?  Nor have older kernels the stack for it. */
+static __always_inline bool call_known(void)
+{
+	return cfg_typed && bpf_core_enum_value_exists(enum bpf_func_id___regs, BPF_FUNC_task_pt_regs___regs);
+}
+
+/* Where call_known(). */
+static __always_inline long call_nr(void)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	return regs->syscallno;
+#endif
+}
+
 static __always_inline void intent_read(struct intent *in, struct sockaddr *sa)
 {
 	struct sockaddr_in6 *sa6 = (void *)sa;
@@ -239,13 +271,21 @@ static __always_inline void on_tcp_connect(struct sock *sk, int ret)
 		intent_failed(sk, IPPROTO_TCP, PL_KIND_CONNECT, -ret, NULL);
 }
 
+/* What gives a port to a UDP socket that asks for no number and has left no intent: the other two do, unless their hook was passed over. */
+static __always_inline __u8 intent_guess(void)
+{
+	long nr = call_known() ? call_nr() : -1;
+
+	return nr == NR_CONNECT ? PL_KIND_CONNECT : nr == NR_BIND ? PL_KIND_BIND0 : PL_KIND_SEND;
+}
+
 /* udp_lib_get_port(): bind, or the autobind of connect or of the first send. */
 static __always_inline void on_udp_get_port(struct sock *sk, __u16 snum, int ret)
 {
 	__u8 proto = sock_port_proto(sk);
 	struct intent in = {};
 	bool told = intent_take(sk, &in);
-	__u8 kind = PL_KIND_SEND;
+	__u8 kind;
 
 	if (!sock_is_udp(proto))
 		return;
@@ -255,8 +295,10 @@ static __always_inline void on_udp_get_port(struct sock *sk, __u16 snum, int ret
 		kind = snum ? PL_KIND_BIND : PL_KIND_BIND0;
 	else if (intent_lost())
 		kind = PL_KIND_UNKNOWN;
+	else
+		kind = intent_guess();
 	if (!ret)
-		lease_alloc(sk, proto, kind, true, kind == PL_KIND_CONNECT ? &in : NULL);
+		lease_alloc(sk, proto, kind, true, told && kind == PL_KIND_CONNECT ? &in : NULL);
 	else if (kind == PL_KIND_CONNECT || kind == PL_KIND_SEND)
 		intent_failed(sk, proto, kind, LINUX_EAGAIN, told ? &in : NULL);
 }

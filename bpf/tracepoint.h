@@ -8,20 +8,6 @@
  * kernel's own struct: as a number it gives the same struct sock as in the other
  * tiers, and so the same key and the same handlers.
  */
-#if defined(__TARGET_ARCH_x86)
-#define NR_CONNECT 42
-#define NR_ACCEPT 43
-#define NR_BIND 49
-#define NR_ACCEPT4 288
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_BIND 200
-#define NR_ACCEPT 202
-#define NR_CONNECT 203
-#define NR_ACCEPT4 242
-#else
-#error "name the numbers of the system calls"
-#endif
-
 static __always_inline struct sock *c_sock(void *ctx)
 {
 	return (struct sock *)plain(ctx);	/* BPF_CGROUP_RUN_SK_PROG passes the socket itself */
@@ -356,22 +342,10 @@ __noinline int c_pend(__u64 key, __u64 what, __u64 to, __u64 to_high, __u64 cgro
 	return 0;
 }
 
-/* May a cgroup program ask which system call `current` is in?  Nor have older kernels the stack for it. */
-static __always_inline bool c_knows_call(void)
-{
-	return cfg_typed && bpf_core_enum_value_exists(enum bpf_func_id___regs, BPF_FUNC_task_pt_regs___regs);
-}
-
 /* Is `current` in a connect() whose return will be seen? */
 static __always_inline bool c_in_connect(void)
 {
-	if (!c_knows_call())
-		return false;
-#if defined(__TARGET_ARCH_x86)
-	return ((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()))->orig_ax == NR_CONNECT;
-#elif defined(__TARGET_ARCH_arm64)
-	return ((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()))->syscallno == NR_CONNECT;
-#endif
+	return call_known() && call_nr() == NR_CONNECT;
 }
 
 static __always_inline int c_connect_begin(struct bpf_sock_addr *ctx, bool v6)
@@ -546,12 +520,12 @@ static __always_inline void c_connect_done(struct sock *sk, __u8 proto, long ret
 	struct intent in = {};
 
 	if (sock_is_udp(proto)) {
-		if (c_knows_call() && intent_take(sk, &in) && in.kind == PL_KIND_CONNECT) {
+		if (call_known() && intent_take(sk, &in) && in.kind == PL_KIND_CONNECT) {
 			if (sock_num(sk))
 				lease_alloc(sk, proto, PL_KIND_CONNECT, false, &in);
 			else if (ret == -LINUX_EAGAIN)
 				intent_failed(sk, proto, PL_KIND_CONNECT, LINUX_EAGAIN, &in);
-		} else if (c_knows_call() && sock_num(sk) && intent_lost()) {
+		} else if (call_known() && sock_num(sk) && intent_lost()) {
 			lease_alloc(sk, proto, PL_KIND_UNKNOWN, false, NULL);
 		} else if (sock_num(sk) || ret) {
 			c_pending_done((__u64)sk, ret);

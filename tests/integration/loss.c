@@ -1172,6 +1172,28 @@ static void asked_in_vain(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* One whose intent was passed over is known by the system call that it is in, where a program may ask for that. */
+static void asked_unheard(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r = start(&opts, t);
+
+	if (!r || source_tier(recorder_source(r)) == TIER_C || !recorder_source(r)->typed) {
+		printf("skip - unheard: %s\n", r ? "not this tier, or no kernel that tells the system call" : "no recorder");
+		skipped++;
+		recorder_close(r);
+		return;
+	}
+	take_away(r, "bind_enter");
+	take_away(r, "dgram_connect");
+	pause_ms(500);
+	asks(r, t);
+	check(t->kinds[PL_KIND_BIND0] == 1 && t->kinds[PL_KIND_CONNECT] == 1 && t->kinds[PL_KIND_SEND] == 1,
+	      "unheard: how each was asked for", "%u bind0, %u connect, %u send", t->kinds[PL_KIND_BIND0], t->kinds[PL_KIND_CONNECT],
+	      t->kinds[PL_KIND_SEND]);
+	recorder_close(r);
+}
+
 /* Tier b: the return of a call is passed over where too many are under way.  The next of the same thread knows. */
 static void returns_unseen(enum tier tier, struct told *t)
 {
@@ -1289,6 +1311,7 @@ int main(int argc, char **argv)
 	held_by_two(tier, t, false);
 	held_by_two(tier, t, true);
 	asked_in_vain(tier, t);
+	asked_unheard(tier, t);
 	returns_unseen(tier, t);
 	waits_in_vain(tier, t);
 	free(t);
