@@ -224,6 +224,14 @@ import csv, json, sys
 rows = list(csv.DictReader(open(sys.argv[1])))
 want = [{k: v or "" for k, v in h.items()} for h in json.load(open(sys.argv[2]))["hooks"]]
 assert rows == want, (rows[:3], want[:3])' "$work/stdout" "$work/doctor.json"
+run doctor --no-header
+expect "doctor tells what is lost where a tier works without a hook, and the reason alone where it does not work" python3 -c '
+import json, sys
+d = json.load(open(sys.argv[2]))
+works = [t["tier"] for t in d["tiers"] if t["works"]]
+want = [h["reason"] + ("; lost: " + h["lost"] if h["tier"] in works else "") for h in d["hooks"] if h["state"] == "missing"]
+have = [l.split(None, 3)[3].strip() for l in open(sys.argv[1]) if l[:14].split()[1:2] == ["missing"]]
+assert have == want, (have, want)' "$work/stdout" "$work/doctor.json"
 run doctor --state-dir "$work/"$'\e[31m' --no-header
 expect "doctor escapes what it was given" harmless "$work/stdout"
 

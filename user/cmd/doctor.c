@@ -172,12 +172,18 @@ static void doctor_fallbacks(struct doctor *d)
 				d->tiers[t].hooks[i].state = HOOK_FALLBACK;
 }
 
+/* What all tiers share, the iterators, is told once: of the one in use. */
+static bool doctor_tells(const struct doctor *d, int t, size_t i)
+{
+	return d->tiers[t].hooks[i].state != HOOK_UNUSED && (hooks[i].tier != TIER_NONE || (int)d->used == TIER_A + t);
+}
+
 /* ---- text ---- */
 
 static int text_hooks(const struct doctor *d)
 {
 	static const struct tab_col cols[] = {
-		{ "TIER", 4, 0, false }, { "STATE", 8, 0, false }, { "HOOK", 28, 0, false }, { "WITHOUT IT", 0, 0, false },
+		{ "TIER", 4, 0, false }, { "STATE", 8, 0, false }, { "HOOK", 28, 0, false }, { "REASON", 0, 0, false },
 	};
 	struct tab *tab;
 	int err = tab_new(cols, 4, &tab);
@@ -188,15 +194,15 @@ static int text_hooks(const struct doctor *d)
 		for (size_t i = 0; i < hooks_count; i++) {
 			const struct hook_status *st = &d->tiers[t].hooks[i];
 
-			if (st->state == HOOK_UNUSED || (hooks[i].tier == TIER_NONE && (int)d->used != TIER_A + t))
+			if (!doctor_tells(d, t, i))
 				continue;
 			tab_cell(tab, tier_name(TIER_A + t));
 			tab_cell(tab, hook_state_name(st->state));
 			tab_cell(tab, hooks[i].target);
-			if (st->state == HOOK_MISSING)
+			if (st->state == HOOK_MISSING && !d->tiers[t].err)
 				tab_cellf(tab, "%s; lost: %s", hook_reason(st), hooks[i].lost);
-			else
-				tab_cell(tab, "");
+			else	/* of a tier that does not work nothing is lost: another has its place, or the whole answer says so */
+				tab_cell(tab, st->state == HOOK_MISSING ? hook_reason(st) : "");
 		}
 	err = tab_print(tab, d->common.header, stdout);
 	tab_free(tab);
@@ -264,7 +270,7 @@ static int doctor_csv(const struct doctor *d)
 			const char *fields[] = { tier_name(TIER_A + t), hooks[i].target, hooks[i].prog, hook_state_name(st->state),
 						 hook_reason(st), st->state == HOOK_MISSING ? hooks[i].lost : NULL };
 
-			if (st->state == HOOK_UNUSED)
+			if (!doctor_tells(d, t, i))
 				continue;
 			for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
 				if (f)
@@ -329,7 +335,7 @@ static void json_tiers(struct json *j, const struct doctor *d)
 	json_array(j);
 	for (int t = 0; t < TIERS; t++)
 		for (size_t i = 0; i < hooks_count; i++)
-			if (d->tiers[t].hooks[i].state != HOOK_UNUSED)
+			if (doctor_tells(d, t, i))
 				json_hook(j, TIER_A + t, &hooks[i], &d->tiers[t].hooks[i]);
 	json_array_end(j);
 	json_key(j, "not_seen");
