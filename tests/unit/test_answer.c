@@ -230,10 +230,28 @@ static void test_names_of_any_bytes(void **state)
 	strbuf_free(&out);
 }
 
+/* What a process calls itself does not pass for what the answer says of it. */
+static void test_name_like_an_answer(void **state)
+{
+	struct event ev = curl();
+	struct strbuf out = STRBUF_INIT;
+	struct answer a = asked("60303");
+
+	snprintf(ev.lease.comm, sizeof(ev.lease.comm), "sshd (pid 1, ");
+	a.status = ANSWER_FOUND;
+	a.held = a.last = &ev;
+	a.n_held = 1;
+	a.lives = 1;
+	say(&out, "held", &a);
+	assert_non_null(strstr(strbuf_str(&out), "held by \"sshd (pid 1, \" (pid 4711, "));
+	strbuf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text), cmocka_unit_test(test_document), cmocka_unit_test(test_names_of_any_bytes),
+		cmocka_unit_test(test_name_like_an_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,11 @@ static void test_log_text(void **state)
 	log_text_event(&out, &ev);
 	assert_non_null(strstr(out.data, "refused with EADDRINUSE: bind of tcp 10.0.0.5:8080 by nginx (pid 4711"));
 	strbuf_reset(&out);
+	events_owner(&ev, 4711, "x (pid 1)", PL_OWNER_PROCESS);
+	ev.where.unit = "a.service), b";
+	log_text_event(&out, &ev);
+	check_has(&out, " by \"x (pid 1)\" (pid 4711, \"a.service), b\")");
+	strbuf_reset(&out);
 	ev = events_base(EV_SUMMARY, 3);
 	ev.summary = &events_summary;
 	log_text_event(&out, &ev);
@@ -195,7 +200,7 @@ static void test_log_text(void **state)
 	check_has(&out, "releases 250, fails 30 (EADDRINUSE 9,");
 	check_has(&out, "live 42 (peak 51), time_wait 17, lost 12");
 	check_has(&out, "netns 4026531840: 103 of 28230 ports of 32768-60999 in use (odd 100, even 3)");
-	check_has(&out, "; most held: a");
+	check_has(&out, "; most held: \"a\nb");
 	strbuf_free(&out);
 }
 

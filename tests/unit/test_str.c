@@ -126,6 +126,31 @@ static void test_escape(void **state)
 	check_escape(NULL, "");
 }
 
+/* A name cannot pass for the words beside it. */
+static void test_name(void **state)
+{
+	static const struct { const char *name, *raw, *safe; } names[] = {
+		{ "", "", "" }, { "nginx", "nginx", "nginx" }, { "kworker/0:1-ev", "kworker/0:1-ev", "kworker/0:1-ev" },
+		{ "Web Content", "\"Web Content\"", "\"Web Content\"" },
+		{ "x (pid 1) 5", "\"x (pid 1) 5\"", "\"x (pid 1) 5\"" },
+		{ "x\" (pid 1", "\"x\\x22 (pid 1\"", "\"x\\x22 (pid 1\"" },
+		{ "\"", "\"\\x22\"", "\"\\x22\"" }, { "\"\"a\"", "\"\\x22\\x22a\\x22\"", "\"\\x22\\x22a\\x22\"" },
+		{ "a,b", "\"a,b\"", "\"a,b\"" }, { "a\nb\x1b", "\"a\nb\x1b\"", "\"a\\x0ab\\x1b\"" }, { "\xff", "\xff", "\\xff" },
+	};
+	struct strbuf raw = STRBUF_INIT, safe = STRBUF_INIT;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		strbuf_reset(&raw);
+		strbuf_reset(&safe);
+		str_quote(&raw, names[i].name);
+		str_name(&safe, names[i].name);
+		assert_string_equal(strbuf_str(&raw), names[i].raw);
+		assert_string_equal(strbuf_str(&safe), names[i].safe);
+	}
+	strbuf_free(&raw);
+	strbuf_free(&safe);
+}
+
 static void test_escape_tells_apart(void **state)
 {
 	check_escape("dev-x\\x2dy", "dev-x\\x2dy");	/* systemd's own, left readable */
@@ -200,7 +225,7 @@ int main(void)
 		cmocka_unit_test(test_strbuf_grows),	 cmocka_unit_test(test_strbuf_keeps_failure),
 		cmocka_unit_test(test_utf8_all_code_points), cmocka_unit_test(test_utf8_refuses),
 		cmocka_unit_test(test_escape),		 cmocka_unit_test(test_escape_tells_apart),
-		cmocka_unit_test(test_escape_is_injective), cmocka_unit_test(test_escape_random),
+		cmocka_unit_test(test_name), cmocka_unit_test(test_escape_is_injective), cmocka_unit_test(test_escape_random),
 		cmocka_unit_test(test_width),
 	};
 

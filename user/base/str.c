@@ -266,6 +266,39 @@ void str_escape_str(struct strbuf *out, const char *s)
 		str_escape(out, s, strlen(s));
 }
 
+static void put_quoted(struct strbuf *out, const char *name, size_t len, bool escape)
+{
+	const char *end = name + len, *quote;
+	bool quotes = false;
+
+	for (size_t i = 0; i < len; i++)
+		quotes |= name[i] && strchr(" \t\n\",()", name[i]);
+	if (quotes)
+		strbuf_putc(out, '"');
+	for (; name < end; name = quote + 1) {
+		quote = memchr(name, '"', (size_t)(end - name));
+		if (escape)
+			str_escape(out, name, (size_t)((quote ? quote : end) - name));
+		else
+			strbuf_put(out, name, (size_t)((quote ? quote : end) - name));
+		if (!quote)
+			break;
+		strbuf_puts(out, "\\x22");
+	}
+	if (quotes)
+		strbuf_putc(out, '"');
+}
+
+void str_quote(struct strbuf *out, const char *name)
+{
+	put_quoted(out, name, strlen(name), false);
+}
+
+void str_name(struct strbuf *out, const char *name)
+{
+	put_quoted(out, name, strlen(name), true);
+}
+
 static size_t cp_width(uint32_t cp)
 {
 	static const struct range none[] = {

@@ -104,6 +104,15 @@ bool str_is_escape(const char *rest, size_t len, bool display);
 void str_escape(struct strbuf *out, const char *bytes, size_t len);
 void str_escape_str(struct strbuf *out, const char *s);	/* NULL: nothing */
 
+/*
+ * Appends a name that stands among other words: in double quotes, a quote of its
+ * own as \x22, if it has a blank, a quote, a comma or a parenthesis in it, so that
+ * it cannot pass for its neighbours.  Not escaped otherwise.
+ */
+void str_quote(struct strbuf *out, const char *name);
+/* The same, escaped. */
+void str_name(struct strbuf *out, const char *name);
+
 /* Columns that a terminal needs for text already escaped; never locale dependent. */
 size_t str_width(const char *bytes, size_t len);
 

@@ -15,11 +15,6 @@
 #include "base/timex.h"
 #include "out/facts.h"
 
-static void say_name(struct strbuf *out, const char *name)
-{
-	str_escape(out, name, strlen(name));
-}
-
 /* "dig (pid 4711, root, ssh.service)" */
 static void say_owner(struct strbuf *out, const struct event *ev)
 {
@@ -32,16 +27,16 @@ static void say_owner(struct strbuf *out, const struct event *ev)
 	}
 	if (l->owner_src == PL_OWNER_KERNEL)
 		strbuf_puts(out, "the kernel, for ");
-	say_name(out, l->comm);
+	str_name(out, l->comm);
 	strbuf_printf(out, " (pid %u, ", l->tgid);
 	pw = getpwuid(l->uid);
 	if (pw)
-		say_name(out, pw->pw_name);
+		str_name(out, pw->pw_name);
 	else
 		strbuf_printf(out, "uid %u", l->uid);
 	if (ev->where.unit) {
 		strbuf_puts(out, ", ");
-		say_name(out, ev->where.unit);
+		str_name(out, ev->where.unit);
 	}
 	if (ev->where.container_id) {	/* out of a history it may be any text */
 		strbuf_puts(out, ", container ");
@@ -79,7 +74,7 @@ static void say_cmdline(struct strbuf *out, const struct event *ev)
 	if (!ev->cmdline)
 		return;
 	strbuf_puts(out, "    arguments: ");
-	say_name(out, ev->cmdline);
+	str_escape_str(out, ev->cmdline);
 	strbuf_putc(out, '\n');
 }
 

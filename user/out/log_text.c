@@ -35,9 +35,12 @@ static void put_owner(struct strbuf *out, const struct event *ev)
 		strbuf_puts(out, "an unknown process");
 		return;
 	}
-	strbuf_printf(out, "%s (pid %u", ev->lease.comm, ev->lease.tgid);
-	if (ev->where.unit)
-		strbuf_printf(out, ", %s", ev->where.unit);
+	str_quote(out, ev->lease.comm);
+	strbuf_printf(out, " (pid %u", ev->lease.tgid);
+	if (ev->where.unit) {
+		strbuf_puts(out, ", ");
+		str_quote(out, ev->where.unit);
+	}
 	strbuf_putc(out, ')');
 }
 
@@ -108,8 +111,11 @@ static void put_counts(struct strbuf *out, const struct summary *s)
 
 static void put_top(struct strbuf *out, const char *what, const struct summary_proc procs[SUMMARY_TOP])
 {
-	for (int i = 0; i < SUMMARY_TOP && procs[i].ports; i++)
-		strbuf_printf(out, "%s%s (pid %u) %" PRIu64, i ? ", " : what, procs[i].comm, procs[i].pid, procs[i].ports);
+	for (int i = 0; i < SUMMARY_TOP && procs[i].ports; i++) {
+		strbuf_puts(out, i ? ", " : what);
+		str_quote(out, procs[i].comm);
+		strbuf_printf(out, " (pid %u) %" PRIu64, procs[i].pid, procs[i].ports);
+	}
 }
 
 static void put_range(struct strbuf *out, const struct summary_netns *n)

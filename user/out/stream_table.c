@@ -82,7 +82,7 @@ static void cell_pid(const struct stream_table *t, struct strbuf *out, const str
 static void cell_comm(const struct stream_table *t, struct strbuf *out, const struct event *ev)
 {
 	if (ev->lease.tgid && ev->lease.comm[0])
-		str_escape_str(out, ev->lease.comm);
+		str_name(out, ev->lease.comm);
 	else
 		strbuf_putc(out, '-');
 }
@@ -246,10 +246,13 @@ static void put_gap(const struct stream_table *t, struct strbuf *out, const stru
 	if (!gap->flood_lost)
 		return;
 	strbuf_printf(out, ", %" PRIu64 " of ", gap->flood_lost);
-	str_escape_str(out, gap->flood_cgroup ? gap->flood_cgroup : "an unknown cgroup");
+	if (gap->flood_cgroup)
+		str_name(out, gap->flood_cgroup);
+	else
+		strbuf_puts(out, "an unknown cgroup");
 	if (gap->flood_comm) {
 		strbuf_puts(out, " (");
-		str_escape_str(out, gap->flood_comm);
+		str_name(out, gap->flood_comm);
 		strbuf_printf(out, ", pid %" PRIu32 ")", gap->flood_pid);
 	}
 }

@@ -19,7 +19,7 @@ void why_say_end(struct strbuf *out, unsigned int family, const uint32_t addr[4]
 static void say_detail(struct strbuf *out, const char *text)
 {
 	strbuf_puts(out, ", ");
-	str_escape_str(out, text);
+	str_name(out, text);
 }
 
 void why_say_owner(struct strbuf *out, const struct event *ev)
@@ -33,7 +33,7 @@ void why_say_owner(struct strbuf *out, const struct event *ev)
 	}
 	if (l->owner_src == PL_OWNER_KERNEL)
 		strbuf_puts(out, "the kernel, for ");
-	str_escape(out, l->comm, strnlen(l->comm, sizeof(l->comm)));
+	str_name(out, l->comm);
 	strbuf_printf(out, " (pid %u", l->tgid);
 	if (ev->exe)
 		say_detail(out, ev->exe);
