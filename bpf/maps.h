@@ -159,6 +159,9 @@ const volatile bool cfg_details = false;
  */
 __u32 snapshot_again = 0;
 
+/* Set here when a snapshot found what the table had no room for, cleared by the reader. */
+__u32 snapshot_left = 0;
+
 /* Address of tw_timer_handler, tier C: set by the reader before it attaches, for finding it takes a while. */
 __u64 tw_timer = 0;
 

@@ -67,13 +67,17 @@ static __always_inline __u8 snap_sock_bits(struct sock *sk, __u8 state)
 static __always_inline bool snap_record(struct seq_file *seq, __u64 key, struct snap_out *out, __u32 size)
 {
 	struct pl_lease *l = &out->rec.lease;
+	int err;
 
 	/* The chunk is full: this write makes the kernel end it and come back to the same object with the next. */
 	if (BPF_CORE_READ(seq, count) + size >= BPF_CORE_READ(seq, size)) {
 		bpf_seq_write(seq, out, size);
 		return false;
 	}
-	if (lease_put(key, l, snapshot_again))
+	err = lease_put(key, l, snapshot_again);
+	if (err && err != -LINUX_EEXIST)
+		snapshot_left = 1;
+	if (err)
 		return false;
 	count(PL_STAT_OPEN);
 	total(l->netns, PL_TOTAL_OPEN, proto_ix(l->proto));

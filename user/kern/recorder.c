@@ -26,7 +26,7 @@
 #define LOOK_EVERY (250 * MS)		/* for losses and the wall clock */
 #define SWEEP_EVERY (2000 * MS)		/* tier c, where it finds what no hook sees */
 #define SWEEP_SELDOM (10000 * MS)	/* elsewhere: before 6.7 nobody tells of kprobes that were passed over */
-#define REFILL_EVERY (5000 * MS)	/* snapshots after the table was full, a hook was passed over or detached */
+#define REFILL_EVERY (5000 * MS)	/* snapshots after the table was full, or has room again, a hook was passed over or detached */
 
 struct recorder {
 	struct source *source;
@@ -42,6 +42,7 @@ struct recorder {
 	int64_t hooks_at;		/* boot clock: not before, one of them cannot be put back */
 	uint64_t ring_lost, table_lost, missed;	/* told so far */
 	bool refill;			/* a snapshot is due */
+	uint64_t no_room;		/* 1 + ends by the last snapshot, if that found more than the table has room for; else 0 */
 	recorder_clock_fn clock_fn;
 	void *clock_ctx;
 	int record_err, fn_err;		/* what recorder_record() and the caller's function returned below 0 */
@@ -257,6 +258,30 @@ static int recorder_look_hooks(struct recorder *r, int64_t now, int64_t unix_now
 	return err;
 }
 
+static uint64_t ends_of(const uint64_t stats[PL_STATS])
+{
+	uint64_t ends = 0;
+
+	for (int i = PL_STAT_RELEASE_0; i < PL_STAT_FAIL_0; i++)
+		ends += stats[i];
+	return ends;
+}
+
+/* What the table had no room for is found once there is some, which only ends make. */
+static int recorder_refill(struct recorder *r, int64_t now, const uint64_t stats[PL_STATS])
+{
+	int err;
+
+	r->refill |= r->no_room && ends_of(stats) + 1 != r->no_room;
+	if (!r->refill || now < r->refill_at)
+		return 0;
+	err = recorder_snapshot(r);
+	r->refill_at = now + REFILL_EVERY;
+	r->refill = false;
+	r->no_room = source_snapshot_left(r->source) ? ends_of(stats) + 1 : 0;
+	return err;
+}
+
 static int recorder_look(struct recorder *r, int64_t now)
 {
 	uint64_t stats[PL_STATS], ring, table, missed = 0;
@@ -294,12 +319,7 @@ static int recorder_look(struct recorder *r, int64_t now)
 	if (!err)
 		err = recorder_look_hooks(r, now, unix_now);
 	r->last_look = unix_now;
-	if (!err && r->refill && now >= r->refill_at) {
-		err = recorder_snapshot(r);
-		r->refill_at = now + REFILL_EVERY;
-		r->refill = false;
-	}
-	return err;
+	return err ? err : recorder_refill(r, now, stats);
 }
 
 int recorder_drain(struct recorder *r)
@@ -365,8 +385,7 @@ int recorder_totals(struct recorder *r, struct recorder_totals *t)
 	};
 	for (int i = 0; i < PL_STAT_RELEASE_0; i++)
 		t->allocs += s[i];
-	for (int i = PL_STAT_RELEASE_0; i < PL_STAT_FAIL_0; i++)
-		t->releases += s[i];
+	t->releases = ends_of(s);
 	for (int i = PL_STAT_FAIL_0; i < PL_STAT_RING_0; i++)
 		t->fails += s[i];
 	t->live = t->allocs + t->opens - t->releases;

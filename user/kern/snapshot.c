@@ -365,11 +365,17 @@ static int snapshot_look(struct source *s)
 	return err || !s->look_left ? err : snapshot_once(s);
 }
 
+bool source_snapshot_left(const struct source *s)
+{
+	return s->skel->bss->snapshot_left;
+}
+
 int source_snapshot(struct source *s)
 {
 	int err;
 
 	s->fn_err = 0;
+	s->skel->bss->snapshot_left = 0;
 	err = s->seen ? snapshot_look(s) : snapshot_once(s);
 	if (!err)
 		s->skel->bss->snapshot_again = 1;

@@ -107,6 +107,8 @@ void source_freeze(struct source *s);
  * what is on record is not reported again.  The number found or a negative errno.
  */
 int source_snapshot(struct source *s);
+/* Whether the last one found sockets that the kernel's table had no room for. */
+bool source_snapshot_left(const struct source *s);
 
 /*
  * Looks at every entry of the kernel's table again and ends what is no longer
