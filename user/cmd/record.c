@@ -23,6 +23,7 @@
 
 #define SUMMARY_AGAIN 1000000000LL	/* after a failure */
 #define GIVE_BACK_MIN 20000		/* leases */
+#define GIVE_BACK_TIMES 2
 
 static int record_stored(struct record *r, const struct event *ev)
 {
@@ -110,16 +111,21 @@ static int record_no_summary(struct record *r, int64_t now, int err)
 
 /*
  * What the host held at its most, malloc(3) would keep: it is given back once far less was held all the time since the
- * last summary, and what had ended is written.  That takes some 20 ms for 200 000 leases.
+ * last summary, and again with the next, for what had ended may be on its way to the disk until then.  That takes some
+ * 20 ms for 200 000 leases.
  */
 static void record_give_back(struct record *r, uint64_t peak)
 {
 	if (peak > r->most)
 		r->most = peak;
-	if (r->most < 2 * peak + GIVE_BACK_MIN)
+	if (r->most >= 2 * peak + GIVE_BACK_MIN) {
+		r->most = peak;
+		r->give_back = GIVE_BACK_TIMES;
+	}
+	if (!r->give_back)
 		return;
+	r->give_back--;
 	malloc_trim(0);
-	r->most = peak;
 }
 
 /* The counts since the one before: to the history, the log and the printed stream. */

@@ -128,6 +128,7 @@ struct record {
 	int64_t deadline, summary_at;	/* boot clock */
 	int64_t watchdog, watchdog_at;	/* ns, 0: none */
 	uint64_t most;			/* leases open at once, since memory was given back */
+	unsigned int give_back;		/* summaries that still do so */
 	int signals;			/* descriptor */
 	bool stdout_failed, no_summary;
 };
