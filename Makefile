@@ -36,7 +36,8 @@ SKEL    := $(B)/include/portlife.skel.h
 BPFSRC  := $(wildcard bpf/*.h bpf/*.c) $(wildcard include/portlife/*.h) $(wildcard vmlinux/*.h vmlinux/*/*.h)
 
 UNIT    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-TOOLS   := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/*.c))
+TOOLS   := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(filter-out %/disk_fault.c,$(wildcard tests/integration/*.c))) \
+           $(B)/tests/integration/disk_fault.so
 BENCH   := $(B)/tests/bench/load $(B)/tests/bench/gen_history $(B)/tests/bench/line $(B)/tests/bench/drain $(B)/tests/bench/totals
 
 .PHONY: faults sanitize coverage all deps run test check tidy fuzz fuzzers fuzz-build clean install demo unit tools bench bench-tools bench-growth bench-vm unit-plain
@@ -93,6 +94,11 @@ $(B)/tests/integration/make_history: tests/integration/make_history.c $(B)/libpo
 $(B)/tests/integration/%: tests/integration/%.c $(B)/libportlife.a
 	@mkdir -p $(@D)
 	$(call say,CCLD,$@)$(CC) $(ALL_CFLAGS) -Itests -MMD -MP $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $< $(B)/libportlife.a -luring -lcmocka -lpthread $(LIBS)
+
+# Put before the C library of a program that is under test.
+$(B)/tests/integration/disk_fault.so: tests/integration/disk_fault.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CCLD,$@)$(CC) $(filter-out $(SAN),$(ALL_CFLAGS)) -fPIC -shared -MMD -MP -o $@ $< -ldl
 
 # It makes calls fail only within these.
 $(B)/tests/integration/record_faults: private ALL_LDFLAGS += -Wl,--wrap=record_metrics_tick,--wrap=tally_look,--wrap=privilege_drop

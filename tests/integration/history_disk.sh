@@ -1,6 +1,7 @@
 #!/bin/bash
 # A small disk of its own: it gets full while the recorder runs and while it starts. Counting goes on, it is said once,
-# and when there is room again all is in the history. (More than memory can hold: tests/unit/test_store_crash.c.)
+# and when there is room again all is in the history. (More than memory can hold: tests/unit/test_store_crash.c.) The same
+# with a disk that answers with an error, or takes no writes any more (disk_fault.c).
 # shellcheck source=tests/integration/lib.sh
 # shellcheck disable=SC2317 # the helpers are called through expect
 [[ -n ${OWN_MOUNTS:-} ]] || exec unshare -m env OWN_MOUNTS=1 "$0" "$@"
@@ -22,7 +23,7 @@ fi
 
 record_start() {
 	rm -f "$work/record.err"
-	"$portlife" record --state-dir "$state" >"$work/record.out" 2>"$work/record.err" </dev/null &
+	"$portlife" record --state-dir "$state" "$@" >"$work/record.out" 2>"$work/record.err" </dev/null &
 	record_pid=$!
 	children+=("$record_pid")
 	until_true 60 grep -q '^portlife: recording to' "$work/record.err"
@@ -114,5 +115,43 @@ record_start
 gap_told() { [[ $(sqlite3 -readonly "$state"/hot-*.db "SELECT count(*) FROM gap WHERE cause='crash' AND until>${full}000000000") -eq 1 ]]; }
 expect "the next session tells a gap ($before of 2000 were written)" until_true 30 gap_told
 record_end
+
+# ---- errors, for a while ----
+
+# metric: refused writes so far
+metric() { sed -n 's/^portlife_store_write_errors_total //p' "$work/prom"; }
+more_than() { [[ $(metric) -gt $1 ]]; }
+for fault in "5 Input/output error" "30 Read-only file system"; do
+	words=${fault#* }
+	state=$disk/${fault%% *}
+	LD_PRELOAD=$(dirname "$portlife")/tests/integration/disk_fault.so DISK_FAULT_WHEN=$work/fault DISK_FAULT_DIR=$state record_start \
+		--metrics-textfile "$work/prom" --metrics-interval 1s
+	first=$(burst 500)
+	expect "$words: what happens before is written" until_true 30 all_told
+	until_true 30 test -s "$work/prom"
+	expect "$words: no write was refused till then" test "$(metric)" -eq 0
+	echo "${fault%% *}" >"$work/fault"
+	second=$(burst 500)
+	expect "$words: that is said" until_true 30 said "cannot be written: $words"
+	expect "$words: and counted in the metrics" until_true 30 more_than 0
+	third=$(burst 500)
+	expect "$words: who, meanwhile: the answer may not be complete" until_true 30 who_says 3 'may not be complete' "@$(date +%s)"
+	expect "$words: recording goes on" kill -0 "$record_pid"
+	rm "$work/fault"
+	expect "$words: it is written again, and that is said" until_true 30 said 'is written again'
+	sleep 2.5	# the metrics are written each second
+	errors=$(metric)
+	fourth=$(burst 500)
+	for n in "$first" "$second" "$third" "$fourth"; do
+		its_all() { [[ $(($(told "$n") + $(lost "<>'store'"))) -ge 500 && $(told "$n") -le 500 ]]; }
+		expect "$words: 500 lives are told, but what the ring lost" until_true 30 its_all
+	done
+	expect "$words: no write is refused any more" test "$(metric)" -eq "$errors"
+	record_end
+	expect "$words: it ends well" test "$status" -eq 0
+	expect "$words: memory had room for all" test "$(lost "='store'")" -eq 0
+	expect "$words: no torn row" whole "$state"/hot-000001.db
+	expect "$words: no file was set aside" test -z "$(find "$state" -name '*.corrupt')"
+done
 umount -l "$disk"
 tests_end
