@@ -60,7 +60,7 @@ static void tw_client_minute(void)
 	uint16_t p = leave_client_tw(l, &client);
 
 	HELD(TCP, .port = SERVER, .kind = "bind");
-	sleep_ms(58000);
+	sleep_ms(55000);
 	HELD(TCP, .port = p, .pid = client, .time_wait = YES);
 	ENDED(TCP, .port = p, .pid = client, .reason = "time_wait", .kind = "connect", .patience_s = MINUTE_PATIENCE);
 	lease = LEASE(TCP, .port = p);
@@ -91,7 +91,7 @@ static void tw_server_minute(void)
 	HELD(TCP, .port = SERVER, .kind = "bind", .total = 2, .time_wait = NO);
 	close(l2);
 	HELD(TCP, .port = SERVER, .kind = "accept", .time_wait = YES);
-	sleep_ms(57000);
+	sleep_ms(54000);
 	HELD(TCP, .port = SERVER, .kind = "accept", .time_wait = YES);
 	ENDED(TCP, .port = SERVER, .n = 3, .patience_s = MINUTE_PATIENCE);
 	lease = LEASE(TCP, .port = SERVER, .kind = "accept");
@@ -130,7 +130,7 @@ static void tw_named_port_minute(void)
 	close(s[0]);
 	close(s[1]);
 	HELD(TCP, .port = 45020, .kind = "bind", MINE, .time_wait = YES);
-	sleep_ms(57000);
+	sleep_ms(54000);
 	HELD(TCP, .port = 45020, .kind = "bind", MINE, .time_wait = YES);
 	HELD(TCP, .port = 45021, .kind = "bind", MINE);
 	ENDED(TCP, .port = 45020, .kind = "bind", .patience_s = MINUTE_PATIENCE);

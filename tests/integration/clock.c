@@ -36,6 +36,7 @@
 #define SHARED 21000		/* taken in each era by another life */
 #define CROSSING 22000		/* + era: taken in one era, freed in the next */
 #define HELD 23000		/* from the first era to the last */
+#define STEP_SAID "wall clock was set"
 
 enum target { AHEAD, BEHIND, YEAR_1970, YEAR_2040, ASLEEP, TRUE_TIME };
 
@@ -225,13 +226,25 @@ static char *text_of(const char *name)
 	return text;
 }
 
-static void wait_for(const char *name, const char *word)
+static int count_text(const char *text, const char *word)
+{
+	int n = 0;
+
+	while ((text = strstr(text, word))) {
+		text += strlen(word);
+		n++;
+	}
+	return n;
+}
+
+/* Until it has said that so many times. */
+static void wait_for(const char *name, const char *word, int times)
 {
 	int64_t until = clock_ns(CLOCK_BOOTTIME) + 60 * SEC;
 
-	while (!strstr(text_of(name), word)) {
+	while (count_text(text_of(name), word) < times) {
 		if (clock_ns(CLOCK_BOOTTIME) > until) {
-			printf("not ok - '%s' never says '%s': %s\n", name, word, text_of(name));
+			printf("not ok - '%s' does not say '%s' %d times: %s\n", name, word, times, text_of(name));
 			exit(1);
 		}
 		pause_ms(50);
@@ -442,17 +455,6 @@ static void check_history(void)
 	check(!n, "and no gap", "%d: %s", n, text_of("record.err"));
 }
 
-static int count_text(const char *text, const char *word)
-{
-	int n = 0;
-
-	while ((text = strstr(text, word))) {
-		text += strlen(word);
-		n++;
-	}
-	return n;
-}
-
 static int negatives(const cJSON *v)
 {
 	int n = cJSON_IsNumber(v) && v->valuedouble < 0;
@@ -492,7 +494,7 @@ int main(int argc, char **argv)
 	int64_t true_offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	pid_t record, trace;
 	bool willing = false;
-	int status;
+	int status, steps = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--set-the-clock"))
@@ -512,23 +514,25 @@ int main(int argc, char **argv)
 	snprintf(state, sizeof(state), "%s/state", dir);
 	record = run_begin("record", (const char *[]){ "record", "--state-dir", state, "--tier", tier, NULL });
 	trace = run_begin("trace", (const char *[]){ "trace", "-o", "jsonl", "--tier", tier, NULL });
-	wait_for("record.err", "recording to");
-	wait_for("trace.err", "recording");
+	wait_for("record.err", "recording to", 1);
+	wait_for("trace.err", "recording", 1);
 
 	held = life_begin(HELD);
 	live_an_era(0);
 	for (unsigned int i = 0; i < STEPS; i++) {
-		pause_ms(1200);	/* what has ended is in the history within a second */
+		pause_ms(2000);	/* what has ended is in the history within a second */
 		step(&eras[i], true_offset);
-		pause_ms(500);	/* the clock is looked at four times a second */
+		steps += eras[i].target != ASLEEP;
+		wait_for("record.err", STEP_SAID, steps);
+		pause_ms(500);	/* the clock is looked at four times a second: trace has seen it, too */
 		live_an_era(i + 1);
 		if (eras[i].target == YEAR_2040) {
-			pause_ms(1200);
+			pause_ms(2000);
 			ask("in 2040", false);
 		}
 	}
 	life_end(held);
-	pause_ms(1200);
+	pause_ms(2000);
 	kill(trace, SIGINT);
 	kill(record, SIGTERM);
 	status = run_end(trace);
@@ -540,7 +544,7 @@ int main(int argc, char **argv)
 	check_tally("trace");
 	check_tally("record");
 	check_history();
-	check(count_text(text_of("record.err"), "wall clock was set") == (int)STEPS - 1, "the log says each step", "%s", text_of("record.err"));
+	check(count_text(text_of("record.err"), STEP_SAID) == (int)STEPS - 1, "the log says each step", "%s", text_of("record.err"));
 	check_report();
 	printf("%u passed, %u failed, 0 skipped\n", passed, failed);
 	return failed != 0;

@@ -100,7 +100,8 @@ expect "SIGHUP changes what can change" until_true 20 grep -q '^time=.* msg="the
 expect "and says what cannot" says "'ring-size' has changed in the configuration; that takes effect with the next start"
 
 # Again and again, each time another form or file of the log, the old one renamed.  What that does to memory: record_faults.
-fds() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
+# The least of some: a look at the sockets that is under way has descriptors of its own.
+fds() { for _ in {1..20}; do find "/proc/$pid/fd" -mindepth 1 2>/dev/null | wc -l; sleep 0.05; done | sort -n | head -1; }
 read_again() { [[ $(cat "$work"/log "$work"/log.* 2>/dev/null | grep -c 'the configuration was read again') -ge $1 ]]; }
 reloads() {
 	local i
@@ -117,7 +118,7 @@ turn=0
 reloads 15
 fds_before=$(fds)
 expect "SIGHUP 60 times more: each is answered" reloads 60
-expect "SIGHUP leaves no descriptor behind: $fds_before before, $(fds) after" test "$(fds)" -eq "$fds_before"
+expect "SIGHUP leaves no descriptor behind" test "$(fds)" -eq "$fds_before"
 
 # What it may do once attached.
 caps() {
