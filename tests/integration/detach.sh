@@ -1,6 +1,7 @@
 #!/bin/bash
 # Somebody with the right to do so takes portlife's hooks away (bpftool link detach). It notices, says so, puts them
-# back, tells a gap, and finds by looking what began unseen meanwhile, and what ended.
+# back, tells a gap, and finds by looking what began unseen meanwhile, and what ended. doctor --verify says whether the
+# counts agree, and that they do not when somebody takes an entry out of the table.
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -32,7 +33,12 @@ hold() {
 # ids of the cgroup links of the recorder
 cgroup_links() { grep -l 'link_type:.cgroup' /proc/"$trace_pid"/fdinfo/* 2>/dev/null | xargs -r awk '/link_id/ {print $2}'; }
 told() { grep "\"event\":\"$1\"" "$work/detach.out" | grep -q "$2"; }
-detach_all() { local id; for id in $(cgroup_links); do bpftool link detach id "$id" || return 1; done; }
+detach_all() {
+	local id ids
+	ids=$(cgroup_links)
+	for id in $ids; do bpftool link detach id "$id" || return 1; done
+	[[ -n $ids ]]
+}
 
 trace_start detach -o jsonl --tier c --netns "$ns_inode"
 if [[ -z $(cgroup_links) ]]; then
@@ -89,9 +95,10 @@ for key in before.keys() - after.keys():
     subprocess.run(['bpftool', 'map', 'update', 'id', sys.argv[1], 'key', *key, 'value', *before[key], 'noexist'], check=True)
     print(*key)
 PY
+# of a process
 holders_id() {
 	local id
-	for id in $(awk '/^map_id/ {print $2}' /proc/"$trace_pid"/fdinfo/* 2>/dev/null | sort -u); do
+	for id in $(awk '/^map_id/ {print $2}' /proc/"$1"/fdinfo/* 2>/dev/null | sort -u); do
 		if bpftool map show id "$id" | grep -q 'name holders '; then echo "$id"; fi
 	done
 }
@@ -101,7 +108,7 @@ in_table() { bpftool map lookup id "$holders" key "${key[@]}" >/dev/null; }
 not_in_table() { ! in_table; }
 
 trace_start stale -o jsonl --netns "$ns_inode"
-holders=$(holders_id)
+holders=$(holders_id "$trace_pid")
 port=$(in_netns python3 "$work/time_wait.py")
 expect "a TIME_WAIT is told" until_true 30 waits
 bpftool -j map dump id "$holders" >"$work/before.json"
@@ -115,4 +122,34 @@ else
 	skip "an end that no hook saw" "this kernel destroys no socket in TIME_WAIT"
 fi
 trace_stop INT
+
+# ---- doctor --verify ----
+
+run doctor --verify --duration 1s
+expect "doctor --verify: the counts agree" grep -q 'verify, 1.0 s: the counts agree' "$work/stdout"
+expect "and it ends with 0" test "$status" -eq 0
+"$portlife" doctor --verify --duration 6s >"$work/verify.out" 2>&1 </dev/null &
+doctor=$!
+children+=("$doctor")
+# The held port is the one whose entry is taken away; the table of an earlier tier that was tried may be there for a moment.
+takes() {
+	holders=$(holders_id "$doctor") && [[ -n $holders ]] || return 1
+	bpftool -j map dump id "$holders" >"$work/before.json" || return 1
+	read -ra key < <(python3 - "$work/before.json" <<'PY'
+import json, sys
+LPORT = 116     # offset in struct pl_lease
+for e in json.load(open(sys.argv[1])):
+    value = bytes(int(b, 16) for b in e["value"])
+    if value[LPORT:LPORT + 2] == (5001).to_bytes(2, sys.byteorder):
+        print(*e["key"])
+        break
+PY
+)
+	[[ ${#key[@]} -eq 8 ]] && bpftool map delete id "$holders" key "${key[@]}"
+}
+expect "an entry is taken out of its table" until_true 5 takes
+wait "$doctor"
+status=$?
+expect "doctor --verify: the counts do not agree" grep -q 'the counts DO NOT agree' "$work/verify.out"
+expect "and it ends with 3" test "$status" -eq 3
 tests_end

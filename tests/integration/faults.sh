@@ -1,8 +1,7 @@
 #!/bin/bash
 # What a host does to a recorder, with the identity as the oracle (told.py) and loads that know what they did (crowd.c):
 # thousands of short-lived processes that take turns at few process ids, namespaces made and destroyed, tens of thousands
-# of ports held before the start, a workload that floods the ring beside a quiet one, a second recorder. FAULTS_SCALE=5
-# does five times as much.
+# of ports held before the start, a second recorder. FAULTS_SCALE=5 does five times as much. (A flooded ring: flood.sh.)
 # shellcheck source=tests/integration/lib.sh
 . "$(dirname "$0")/lib.sh"
 here=$(realpath "$(dirname "$0")")

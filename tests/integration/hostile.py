@@ -29,7 +29,7 @@ BASE = 45100
 CUT = '\u2026'.encode()
 # The name of a directory (of program and cgroup) and of a process. A slash makes two directories.
 NAMES = {
-    'escape': b'\x1b]0;owned\x07\x1b[2J\x9b1m',
+    'escape': b'\x1b]0;owned\x07\x1b[2J\x9b1m\x1b[5;44m',
     'lines': b'a\nport="1" b\r\nlevel=err\x0b\x85',
     'quotes': b'"\'`\\",\'"%s%n%%${x}$(x)',
     'bytes': b'\xff\xfe\xc3(\xed\xa0\x80\xf5\xc0\x80',

@@ -107,11 +107,11 @@ cat >"$work/terminal.py" <<'PY'
 import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 PY
-# on_terminal NAME ARGUMENTS...: nothing raw but colour, which is ours, and the terminal's own line ends
+# on_terminal NAME ARGUMENTS...: nothing raw but our colours, none of which is that of a name, and the terminal's own line ends
 on_terminal() {
 	local name=$1
 	shift
-	python3 "$work/terminal.py" "$portlife" "$@" </dev/null 2>&1 | sed -E 's/\r$//; s/\x1b\[[0-9;]*m//g; s/(\r[0-9]+ leases read[^\r]*)+\r\x1b\[K//g' >"$work/terminal"
+	python3 "$work/terminal.py" "$portlife" "$@" </dev/null 2>&1 | sed -E 's/\r$//; s/\x1b\[(0|1|2|3[0-9])?m//g; s/(\r[0-9]+ leases read[^\r]*)+\r\x1b\[K//g' >"$work/terminal"
 	expect "$name on a terminal" tame "$work/terminal"
 }
 run trace --replay "$work/json.out" -o jsonl
