@@ -1,6 +1,6 @@
 #!/bin/bash
 # A soak: faults at random while ports come and go, held to the identity over the whole of it. Three recorders at once:
-# `trace`, which is stopped and goes on; `record`, on a small disk of its own that gets full, reloaded, its log taken away,
+# `trace`, with a ring too small for the times it is stopped; `record`, on a small disk of its own that gets full, reloaded, its log taken away,
 # stopped; and another `record`, which is killed or ended, and started again. The load knows how many ports it had.
 #   SOAK=SECONDS (default 30)  SOAK_SEED=N: the same faults again
 # shellcheck source=tests/integration/lib.sh
@@ -39,7 +39,7 @@ mkfifo "$work/trace.out"
 : >"$work/trace.err"
 python3 "$here/told.py" "$work/trace.out" "$work/trace.err" "$ns_inode" "$work/had" >"$work/trace.judged" 2>&1 &
 judge=$!
-"$portlife" trace -o jsonl --tier "$tier" >"$work/trace.out" 2>"$work/trace.err" </dev/null &
+"$portlife" trace -o jsonl --tier "$tier" --ring-size 256K >"$work/trace.out" 2>"$work/trace.err" </dev/null &
 trace_pid=$! trace_name=trace
 children+=("$trace_pid" "$judge")
 until_true 60 trace_ready
@@ -62,7 +62,7 @@ load_start 500
 rss() { awk '/^RssAnon/ {print $2}' "/proc/$1/status"; }
 fds() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
 whole() { ! grep -v '^ok$' <<<"$(for f in "$1"/*.db; do sqlite3 -readonly "$f" 'PRAGMA integrity_check'; done)"; }
-logs=0 spaces=0 kills=0 full=0 stops=0
+logs=0 spaces=0 kills=0 full=0 stops=0 overflows=0
 # The most leases that the whole host held at once, of late: they are in everybody's memory.
 held() { tail -n 60 "$work/steady.log" 2>/dev/null | sed -nE 's/.*"event":"port.summary".*"peak":([0-9]+).*/\1/p' | sort -n | tail -n 1; }
 sample() {
@@ -73,7 +73,7 @@ sample() {
 pause() { sleep "$1.$((RANDOM % 9))"; }
 while [[ $((SECONDS - began)) -lt $soak ]]; do
 	case $((RANDOM % 9)) in
-	0) kill -STOP "$trace_pid"; pause 1; kill -CONT "$trace_pid"; stops=$((stops + 1)) ;;
+	0) kill -STOP "$trace_pid"; pause 1; kill -CONT "$trace_pid"; stops=$((stops + 1)) overflows=$((overflows + 1)) ;;
 	1) kill -STOP "$(id steady)"; pause 1; kill -CONT "$(id steady)"; stops=$((stops + 1)) ;;
 	2) kill -HUP "$(id steady)"; kill -HUP "$(id mortal)" ;;
 	3) mv "$work/steady.log" "$work/steady.log.$((logs += 1))" && kill -HUP "$(id steady)" ;;
@@ -101,6 +101,7 @@ wait "$judge"
 status=$?
 expect "seed $seed: over the whole, told and lost are what the kernel counted and the load had" test "$status" -eq 0
 cat "$work/trace.judged"
+expect "and it was stopped for longer than its ring has room, $overflows times" test "$(tally trace lost)" -gt 0 -o "$overflows" -lt 3
 for r in steady mortal; do
 	kill -TERM "$(id $r)" && wait "$(id $r)"
 	status=$?
