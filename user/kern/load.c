@@ -40,8 +40,10 @@ static int load_print(enum libbpf_print_level level, const char *fmt, va_list ap
 		vfprintf(stderr, fmt, ap);
 		return 0;
 	}
+	if (level != LIBBPF_WARN)	/* thousands of lines, the text of which would cost a millisecond */
+		return 0;
 	vsnprintf(line, sizeof(line), fmt, ap);
-	if (level == LIBBPF_WARN && (at = strstr(line, "prog '")) && strstr(line, "failed to load")) {
+	if ((at = strstr(line, "prog '")) && strstr(line, "failed to load")) {
 		pthread_mutex_lock(&load_failed_lock);
 		if (!load_failed[0])
 			snprintf(load_failed, sizeof(load_failed), "%.*s", (int)strcspn(at + 6, "'"), at + 6);

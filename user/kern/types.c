@@ -48,7 +48,7 @@ struct pick {
 	const char *wanted[WANTED_SLOTS];	/* names, by their hash */
 	size_t wanted_len[WANTED_SLOTS];
 	uint32_t wanted_at[WANTED_SLOTS];	/* where such a name begins in k.strs, by the hash of that; 0: free */
-	uint64_t lens[4];			/* lengths that a wanted name has, one bit each */
+	uint64_t lens[256];			/* by its first byte: lengths that a wanted name has, see len_bit() */
 };
 
 static int src_open(struct src *s, const void *data, size_t size)
@@ -145,17 +145,23 @@ static uint32_t wanted_slot(const struct pick *p, const char *name, size_t len)
 	return WANTED_SLOTS;
 }
 
+/* Tells most names of the kernel from those that are wanted, without a look at all their bytes. */
+static uint64_t len_bit(size_t len)
+{
+	return 1ULL << (len < 63 ? len : 63);
+}
+
 static int want(struct pick *p, const char *name, size_t len)
 {
 	uint32_t slot = wanted_slot(p, name, len);
 
-	if (!len || len > 255)
+	if (!len)
 		return 0;
 	if (slot == WANTED_SLOTS)
 		return -E2BIG;
 	p->wanted[slot] = name;
 	p->wanted_len[slot] = len;
-	p->lens[len / 64] |= 1ULL << len % 64;
+	p->lens[(unsigned char)*name] |= len_bit(len);
 	return 0;
 }
 
@@ -219,7 +225,7 @@ static void find_names(struct pick *p)
 
 		next = memchr(name, '\0', (size_t)(end - name));
 		len = (size_t)(next - name);
-		if (len > 255 || !(p->lens[len / 64] >> len % 64 & 1))
+		if (!(p->lens[(unsigned char)*name] & len_bit(len)))
 			continue;
 		slot = wanted_slot(p, name, len);
 		if (len && slot < WANTED_SLOTS && p->wanted[slot])
