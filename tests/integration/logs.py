@@ -5,6 +5,7 @@
   sum FILE...      sums over the port.summary lines of json logs, beside the totals that were said at the end
   name FORM FILE   the name of the process in the port.fail lines, as hexadecimal
   journal COMMAND  a journal that is ours: runs COMMAND with stderr connected to it, prints its entries as JSON lines
+  hung-journal COMMAND  the same, but it takes no entry; ends as COMMAND does
 """
 import ctypes
 import json
@@ -131,7 +132,7 @@ def native(data):
     return {k.decode(): v.decode('utf-8') for k, v in out.items()}
 
 
-def journal(command):
+def journal(command, reads):
     path = '/run/systemd/journal/socket'
     os.makedirs(os.path.dirname(path), exist_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -144,6 +145,8 @@ def journal(command):
         os.environ['JOURNAL_STREAM'] = f'{st.st_dev}:{st.st_ino}'
         os.execvp(command[0], command)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+    if not reads:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     server.settimeout(1)
     left = 2
     while left:
@@ -167,7 +170,7 @@ if __name__ == '__main__':
         name(*args)
     elif what == 'hostile':
         print(HOSTILE[:15].hex())
-    elif what == 'journal':
-        journal(args)
+    elif what in ('journal', 'hung-journal'):
+        journal(args, what == 'journal')
     else:
         sys.exit(__doc__)

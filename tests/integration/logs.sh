@@ -144,8 +144,9 @@ exact() { grep -q '^portlife_failures_total{proto="udplite",errno="EADDRINUSE"} 
 mkfifo "$work/pipe"
 sleep infinity <>"$work/pipe" &
 children+=($!)
-for sink in hangs full gone; do
+for sink in hangs full gone 'is a hung journal'; do
 	rm -f "$work/m.prom"
+	into=() n=100
 	case $sink in
 	hangs)	# a pipe that is filled and that nobody reads
 		dd if=/dev/zero of="$work/pipe" oflag=nonblock bs=4096 count=1000 2>/dev/null
@@ -154,14 +155,19 @@ for sink in hangs full gone; do
 	gone)
 		mkfifo "$work/gone"
 		exec 8<>"$work/gone" 9>"$work/gone" 8<&- ;;
+	*)	# a line for each lease: more than the queue and the socket have room for
+		n=3000
+		# shellcheck disable=SC2016 # it is the inner shell that has arguments
+		into=(unshare -m bash -c 'mkdir -p /run/systemd && mount -t tmpfs none /run/systemd && exec "$@"' - python3 "$logs" hung-journal)
+		exec 9>/dev/null ;;
 	esac
-	"$portlife" record --state-dir "$state" --config "$conf" --summary-interval 1s --metrics-textfile "$work/m.prom" \
+	"${into[@]}" "$portlife" record --log-leases --state-dir "$state" --config "$conf" --summary-interval 1s --metrics-textfile "$work/m.prom" \
 		--metrics-interval 1s 2>&9 9>&- </dev/null &
 	record_pid=$!
 	children+=("$record_pid")
 	exec 9>&-
 	until_true 60 test -s "$work/m.prom"
-	load 100 3
+	load $n 3
 	expect "a log that $sink: counting goes on" until_true 30 exact
 	some() { [[ $(dropped) -gt 0 ]]; }
 	expect "a log that $sink: what it did not take is counted" until_true 30 some
