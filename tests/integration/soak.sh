@@ -72,7 +72,7 @@ sample() {
 }
 pause() { sleep "$1.$((RANDOM % 9))"; }
 while [[ $((SECONDS - began)) -lt $soak ]]; do
-	case $((RANDOM % 9)) in
+	case $((RANDOM % 10)) in
 	0) kill -STOP "$trace_pid"; pause 1; kill -CONT "$trace_pid"; stops=$((stops + 1)) overflows=$((overflows + 1)) ;;
 	1) kill -STOP "$(id steady)"; pause 1; kill -CONT "$(id steady)"; stops=$((stops + 1)) ;;
 	2) kill -HUP "$(id steady)"; kill -HUP "$(id mortal)" ;;
@@ -82,6 +82,7 @@ while [[ $((SECONDS - began)) -lt $soak ]]; do
 	6) "$crowd" netns $((RANDOM % 40 + 1)) | wc -l >>"$work/spaces"; spaces=$((spaces + 1)) ;;
 	7) head -c 70m /dev/zero 2>/dev/null >"$disk/ballast"; pause 1; rm "$disk/ballast"; full=$((full + 1)) ;;
 	8) load_end; load_start $((RANDOM % 3 * 400 + 100)) ;;
+	9) in_netns sh -c "echo $((30000 + RANDOM % 10000)) $((50000 + RANDOM % 10000)) >/proc/sys/net/ipv4/ip_local_port_range" ;;
 	esac
 	pause 0
 	sample
