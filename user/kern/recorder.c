@@ -27,6 +27,7 @@
 #define SWEEP_EVERY (2000 * MS)		/* tier c, where it finds what no hook sees */
 #define SWEEP_SELDOM (10000 * MS)	/* elsewhere: before 6.7 nobody tells of kprobes that were passed over */
 #define REFILL_EVERY (5000 * MS)	/* snapshots after the table was full, or has room again, a hook was passed over or detached */
+#define REFILL_SHARE 20			/* and no more than such a part of the time for them */
 
 struct recorder {
 	struct source *source;
@@ -270,13 +271,15 @@ static uint64_t ends_of(const uint64_t stats[PL_STATS])
 /* What the table had no room for is found once there is some, which only ends make. */
 static int recorder_refill(struct recorder *r, int64_t now, const uint64_t stats[PL_STATS])
 {
+	int64_t rest;
 	int err;
 
 	r->refill |= r->no_room && ends_of(stats) + 1 != r->no_room;
 	if (!r->refill || now < r->refill_at)
 		return 0;
 	err = recorder_snapshot(r);
-	r->refill_at = now + REFILL_EVERY;
+	rest = REFILL_SHARE * (clock_boot_ns() - now);
+	r->refill_at = now + (rest > REFILL_EVERY ? rest : REFILL_EVERY);
 	r->refill = false;
 	r->no_room = source_snapshot_left(r->source) ? ends_of(stats) + 1 : 0;
 	return err;
