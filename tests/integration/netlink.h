@@ -7,13 +7,19 @@
 #ifndef PORTLIFE_TEST_NETLINK_H
 #define PORTLIFE_TEST_NETLINK_H
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <linux/genetlink.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
-#include "world.h"
+#include <net/if.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* From linux/mptcp.h, which not every set of headers has. */
 #define MPTCP_CMD_ADD_ADDR 1
@@ -153,7 +159,7 @@ static inline int sock_destroy(int protocol, uint16_t port, const char *remote, 
 	req.id.idiag_sport = htons(port);
 	req.id.idiag_dport = htons(rport);
 	req.id.idiag_cookie[0] = req.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-	inet_pton(AF_INET, LO, req.id.idiag_src);
+	req.id.idiag_src[0] = htonl(INADDR_LOOPBACK);
 	if (*remote)
 		inet_pton(AF_INET, remote, req.id.idiag_dst);
 	m = nl_begin(SOCK_DESTROY, 0, &req, sizeof(req));

@@ -606,21 +606,33 @@ void source_watch_hooks(struct source *s, unsigned int *gone, unsigned int *stil
 }
 
 struct holders_ctx {
+	int shared;
 	lease_fn fn;
 	void *ctx;
 };
 
-/* Of the two entries of a shared lease the TIME_WAIT one is the later truth. */
+/*
+ * Of the two entries of a shared lease the TIME_WAIT one is the later truth.  While there are two there is a token; without
+ * one the TIME_WAIT has ended before the socket, which holds the port alone again.
+ */
 static int holders_lease(void *ctx, const struct pl_lease *l)
 {
 	const struct holders_ctx *h = ctx;
+	struct pl_lease alone;
+	uint8_t token;
 
-	return (l->flags & PL_F_SHARED) && !(l->flags & PL_F_TIME_WAIT) ? 0 : h->fn(h->ctx, l);
+	if (!(l->flags & PL_F_SHARED) || l->flags & PL_F_TIME_WAIT)
+		return h->fn(h->ctx, l);
+	if (!bpf_map_lookup_elem(h->shared, &l->id, &token))
+		return 0;
+	alone = *l;
+	alone.flags &= (uint8_t)~PL_F_SHARED;
+	return h->fn(h->ctx, &alone);
 }
 
 int source_holders(struct source *s, int (*fn)(void *ctx, const struct pl_lease *l), void *ctx)
 {
-	struct holders_ctx h = { fn, ctx };
+	struct holders_ctx h = { bpf_map__fd(s->skel->maps.shared), fn, ctx };
 
 	return table_each(bpf_map__fd(s->skel->maps.holders), holders_lease, &h);
 }
