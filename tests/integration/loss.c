@@ -1145,6 +1145,26 @@ static void outlives(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* A look at the sockets that finds nothing new takes its time all the same: the ring is read meanwhile. */
+static void looks_and_drains(enum tier tier, struct told *t)
+{
+	struct source_opts opts = { .tier = tier };
+	struct recorder *r = start(&opts, t);
+	uint64_t begun;
+	int fd;
+
+	if (!r) {
+		check(false, "looks: the recorder starts", "see above");
+		return;
+	}
+	drain(r);
+	begun = t->begun;
+	fd = udp_bind(0);
+	check(fd >= 0 && !recorder_snapshot(r) && t->begun > begun, "looks: what the ring has meanwhile is told", "it is not");
+	close(fd);
+	recorder_close(r);
+}
+
 /* --- what was asked for ----------------------------------------------------------------- */
 
 /* The table `intents`. */
@@ -1375,6 +1395,7 @@ int main(int argc, char **argv)
 	held_by_two(tier, t, false);
 	held_by_two(tier, t, true);
 	outlives(tier, t);
+	looks_and_drains(tier, t);
 	asked_in_vain(tier, t);
 	asked_unheard(tier, t);
 	returns_unseen(tier, t);

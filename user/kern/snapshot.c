@@ -23,6 +23,14 @@
 
 #define ITER_CHUNK (256 * 1024)
 
+/* Where all is on record already an iterator gives nothing for a long time, while the ring fills. */
+static int iterate_drain(struct source *s)
+{
+	int n = source_drain(s);
+
+	return n < 0 ? n : 0;
+}
+
 int source_iterate(struct source *s, struct bpf_program *prog, int map_fd, iter_fn fn)
 {
 	struct bpf_iter_attach_opts opts;
@@ -51,10 +59,11 @@ int source_iterate(struct source *s, struct bpf_program *prog, int map_fd, iter_
 	}
 	/* EAGAIN: a million objects without output; the next read goes on. */
 	while (!err && ((n = read(fd, chunk, ITER_CHUNK)) > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))))
-		if (n > 0 && fn)
-			err = fn(s, chunk, n);
+		err = n > 0 && fn ? fn(s, chunk, n) : iterate_drain(s);
 	if (!err && n < 0)
 		err = -errno;
+	if (!err)
+		err = iterate_drain(s);
 out:
 	if (fd >= 0)
 		close(fd);
