@@ -47,6 +47,38 @@ static __always_inline long lease_take(__u64 key, __u64 id, __u8 flags)
 	return flags & PL_F_SHARED ? !bpf_map_delete_elem(&shared, &id) : 0;
 }
 
+static __always_inline __u64 *no_room_place(__u64 key)
+{
+	__u32 at = key >> 6 & (PL_NO_ROOM_MAX - 1);
+
+	return bpf_map_lookup_elem(&no_room, &at);
+}
+
+static __always_inline void no_room_note(__u64 sk, __u16 port)
+{
+	__u64 key = plain((void *)sk);
+	__u64 *place = no_room_place(key);
+
+	if (place)
+		*place = key << 16 | port;
+}
+
+static __always_inline bool no_room_noted(__u64 key, __u16 port)
+{
+	__u64 *place = no_room_place(key);
+
+	return place && *place == (key << 16 | port);
+}
+
+/* The socket has given its port back: whoever comes to its address is another. */
+static __always_inline void no_room_forget(__u64 key)
+{
+	__u64 *place = no_room_place(key);
+
+	if (place && *place >> 16 == key << 16 >> 16)
+		*place = 0;
+}
+
 /* The ring is full: the end is counted, and the reader learns from the table. */
 static __always_inline void lease_end_untold(__u64 key, struct pl_lease *held)
 {
@@ -71,6 +103,8 @@ static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 
 	struct sock_head head;
 	struct pl_rec *r;
 
+	if (!held)
+		no_room_forget(key);
 	if (!held || closing)
 		return 0;
 	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
@@ -237,8 +271,10 @@ static __always_inline int lease_put(__u64 key, const struct pl_lease *l, bool k
 	/* An int: 5.10 leaves the upper half of the register open. */
 	int err = bpf_map_update_elem(&holders, &key, l, BPF_NOEXIST);
 
-	if (err && err != -LINUX_EEXIST && !known_lost)
+	if (err && err != -LINUX_EEXIST && !known_lost) {
 		count(PL_STAT_TABLE);
+		no_room_note(key, l->lport);
+	}
 	return err;
 }
 
@@ -305,7 +341,8 @@ __noinline int lease_begin(__u64 sk, __u64 what, __u64 to, __u64 to_high, __u64 
 	struct sock_head head;
 
 	sock_look(&head, (struct sock *)sk);
-	if (!HEAD(&head, skc_num) || (!fresh && lease_held(sk, &head, what, l.kind)))
+	if (!HEAD(&head, skc_num) ||
+	    (!fresh && (lease_held(sk, &head, what, l.kind) || no_room_noted(sk, HEAD(&head, skc_num)))))
 		return 0;
 	if (l.kind != PL_KIND_BIND && l.kind != PL_KIND_UNKNOWN)
 		l.flags = PL_F_CHOSEN;

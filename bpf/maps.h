@@ -60,6 +60,17 @@ struct {
 	__type(value, struct intent_set);
 } intents SEC(".maps");
 
+/*
+ * Sockets that the table had no room for, by their address, so that each counts as lost once and not with each call that
+ * tells of it; one that comes to the same place displaces another, which may be counted once more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PL_NO_ROOM_MAX);
+	__type(key, __u32);
+	__type(value, __u64);	/* address << 16 | port */
+} no_room SEC(".maps");
+
 /* When the last one was dropped that may have been in use; jiffies, 0: never. */
 __u64 intent_dropped = 0;
 

@@ -413,8 +413,9 @@ static __always_inline bool c_send_known(struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
+	__u16 num = sock_num(sk);
 
-	return held && held->lport == sock_num(sk);
+	return held ? held->lport == num : no_room_noted(key, num);
 }
 
 /* Runs after the autobind of an unconnected send. */

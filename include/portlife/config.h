@@ -9,6 +9,7 @@
 #define PL_HOLDERS_DEFAULT	(1u << 18)	/* live leases; memory is taken as they come */
 #define PL_SHARED_MAX		(1u << 16)	/* leases held by a bound socket and in TIME_WAIT at once */
 #define PL_INTENTS_MAX		(1u << 14)	/* places for what a thread inside bind() or connect() asked for */
+#define PL_NO_ROOM_MAX		(1u << 10)	/* places for sockets that did not fit the table; a power of two */
 #define PL_PENDINGS_MAX		(1u << 14)	/* UDP connects that no return of a system call resolves, of a minute */
 #define PL_BIRTHS_MIN		(1u << 13)	/* TIME_WAIT that just begin */
 #define PL_BIRTHS_CPU		(1u << 8)	/* of each CPU at least */

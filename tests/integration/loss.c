@@ -1004,6 +1004,34 @@ static void table_overflows(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* A socket that the table has no room for is lost once, however often it sends or listens. */
+static void no_room_counts_once(enum tier tier, struct told *t)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct recorder_totals before = { 0 }, after = { 0 };
+	int fds[2 * TABLE_SMALL];
+	uint32_t size;
+	struct recorder *r = start_small(tier, t, &size);
+
+	if (!r) {
+		check(false, "no room: the recorder starts", "see above");
+		return;
+	}
+	for (int i = 0; i < 2 * TABLE_SMALL; i++)
+		fds[i] = udp_bind(0);
+	recorder_totals(r, &before);
+	check(before.lost_table > 0, "no room: there is none", "%llu lost", (unsigned long long)before.lost_table);
+	for (int i = 0; i < 4000; i++)
+		sendto(fds[2 * TABLE_SMALL - 1], "", 1, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
+	recorder_totals(r, &after);
+	/* Others on this host are at work, too. */
+	check(after.lost_table - before.lost_table < 2000, "no room: 4000 datagrams of one socket are not as many losses", "%llu lost",
+	      (unsigned long long)(after.lost_table - before.lost_table));
+	for (int i = 0; i < 2 * TABLE_SMALL; i++)
+		close(fds[i]);
+	recorder_close(r);
+}
+
 /* --- ends that no hook saw ---------------------------------------------------------- */
 
 /* As a hook that the kernel passes over; the tier goes before the name of its program. */
@@ -1391,6 +1419,7 @@ int main(int argc, char **argv)
 	begins_in_churn(tier, t);
 	ring_overflows(tier, t);
 	table_overflows(tier, t);
+	no_room_counts_once(tier, t);
 	ends_unseen(tier, t);
 	held_by_two(tier, t, false);
 	held_by_two(tier, t, true);
