@@ -142,6 +142,15 @@ static __always_inline bool intent_take(struct sock *sk, struct intent *in)
 	return true;
 }
 
+/* The call of `current` is over: with IP_BIND_ADDRESS_NO_PORT nobody has taken what it asked for. */
+static __always_inline void intent_over(void)
+{
+	struct intent *place = intent_of(bpf_get_current_pid_tgid());
+
+	if (place)
+		place->sk = 0;
+}
+
 /* Where there is none: may it have been dropped, a moment ago? */
 static __always_inline bool intent_lost(void)
 {

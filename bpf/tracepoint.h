@@ -561,6 +561,8 @@ int c_exit(struct sys_exit *ctx)
 	struct sock *sk;
 	__u8 proto;
 
+	if (ctx->nr == NR_BIND && ret >= 0)
+		intent_over();
 	if (ctx->nr != NR_CONNECT && accepts != (ret >= 0))
 		return 0;
 	sk = fd_sock(accepts ? ret : sys_exit_fd(ctx));
