@@ -167,7 +167,7 @@ int BPF_KPROBE(b_hashdance, void *tw, struct sock *sk)
 SEC("kprobe/inet_twsk_bind_unhash")
 int BPF_KPROBE(b_tw_unhash, void *tw)
 {
-	lease_end((__u64)tw, PL_REASON_TIME_WAIT, 0);
+	lease_end((__u64)tw, PL_REASON_TIME_WAIT, 0, 0);
 	return 0;
 }
 

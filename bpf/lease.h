@@ -79,25 +79,27 @@ static __always_inline void no_room_forget(__u64 key)
 		*place = 0;
 }
 
-/* The ring is full: the end is counted, and the reader learns from the table. */
-static __always_inline void lease_end_untold(__u64 key, struct pl_lease *held)
+/* The ring is full: the end is counted, and the reader learns from the table.  1: it was ours to tell. */
+static __always_inline int lease_end_untold(__u64 key, struct pl_lease *held)
 {
 	__u8 proto = held->proto, family = held->family;
 	__u64 cgroup = held->cgroup;
 	__u32 netns = held->netns;
 
 	if (lease_take(key, held->id, held->flags))
-		return;
+		return 0;
 	lease_count_end(proto, family, netns);
 	count(PL_STAT_RING(PL_REC_RELEASE));
 	flood(cgroup, 0, 0, 0);
+	return 1;
 }
 
 /*
  * Ends the lease under `key`; `sk` may be 0 where the object says nothing new.
- * PL_REASON_NONE: ask the socket.  `ts` 0: now.
+ * PL_REASON_NONE: ask the socket.  `ts` 0: now.  `id` not 0: that lease and no later one there.
+ * 1: it has ended by that.
  */
-static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 ts)
+static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 ts, __u64 id)
 {
 	struct pl_lease *held = bpf_map_lookup_elem(&holders, &key);
 	struct sock_head head;
@@ -105,13 +107,11 @@ static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 
 
 	if (!held)
 		no_room_forget(key);
-	if (!held || closing)
+	if (!held || closing || (id && held->id != id))
 		return 0;
 	r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
-	if (!r) {
-		lease_end_untold(key, held);
-		return 0;
-	}
+	if (!r)
+		return lease_end_untold(key, held);
 	__builtin_memcpy(&r->lease, held, sizeof(r->lease));
 	if (lease_take(key, r->lease.id, r->lease.flags)) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
@@ -129,18 +129,18 @@ static __always_inline int lease_finish(__u64 key, __u64 sk, __u8 reason, __u64 
 		reason = PL_REASON_RESET;
 	lease_count_end(r->lease.proto, r->lease.family, r->lease.netns);
 	emit_filled(r, PL_REC_RELEASE, ts ? ts : bpf_ktime_get_boot_ns(), reason, 0);
-	return 0;
+	return 1;
 }
 
 /* Two, because old kernels let a chain of calls have 512 bytes of stack, and the first needs little. */
-__noinline int lease_end(__u64 key, __u64 reason, __u64 ts)
+__noinline int lease_end(__u64 key, __u64 reason, __u64 ts, __u64 id)
 {
-	return lease_finish(key, 0, reason, ts);
+	return lease_finish(key, 0, reason, ts, id);
 }
 
 __noinline int lease_end_sock(__u64 sk, __u64 reason)
 {
-	return lease_finish(sk, sk, reason, 0);
+	return lease_finish(sk, sk, reason, 0, 0);
 }
 
 static __always_inline void lease_release(struct sock *sk, __u8 reason)
@@ -182,8 +182,8 @@ static __always_inline void lease_left(struct sock *sk)
 /* An entry of another life under the same address: its end was not seen. */
 static __always_inline void lease_drop_stale(__u64 key)
 {
-	count(PL_STAT_STALE);
-	lease_end(key, PL_REASON_LOST, 0);
+	if (lease_end(key, PL_REASON_LOST, 0, 0))
+		count(PL_STAT_STALE);
 }
 
 /*

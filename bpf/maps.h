@@ -170,6 +170,9 @@ const volatile bool cfg_details = false;
  */
 __u32 snapshot_again = 0;
 
+/* Set here when i_check saw for the first time that a socket seems to be gone, cleared by the reader. */
+__u32 suspects = 0;
+
 /* Set here when a snapshot found what the table had no room for, cleared by the reader. */
 __u32 snapshot_left = 0;
 

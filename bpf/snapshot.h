@@ -8,8 +8,8 @@
  * through the iterator, not through the ring, which they could overflow.
  *
  * A release may slip between reading a socket and recording it.  i_check looks
- * at every entry again and ends those whose socket no longer has that port; it
- * also finds the few ends that tier C's hooks do not see.
+ * at every entry again and ends those whose socket has twice been seen without
+ * that port; it also finds the few ends that tier C's hooks do not see.
  */
 
 #define SNAP_CANCEL_NS 1000000000ULL
@@ -249,11 +249,25 @@ static __always_inline bool snap_tw_gone(const struct pl_lease *held, __u64 tw)
 	       bpf_ktime_get_boot_ns() - held->closed > SNAP_CANCEL_NS;	/* it is not there at once */
 }
 
+/*
+ * Not the first time that it is seen so: a socket gives its port back a moment before the hook that tells of it, and that
+ * hook knows more.  The reader looks a second time as soon as something is suspected.
+ */
+static __always_inline bool snap_suspected(struct pl_lease *held)
+{
+	bool known = held->filed;
+
+	held->filed = 1;
+	suspects |= !known;
+	return known;
+}
+
 SEC("iter/bpf_map_elem")
 int i_check(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct pl_lease *held = ctx->value;
 	__u64 *key = ctx->key;
+	bool just_found;
 	__u64 addr;
 
 	if (!key || !held)
@@ -261,13 +275,16 @@ int i_check(struct bpf_iter__bpf_map_elem *ctx)
 	addr = *key;
 	/* Stopped at the very moment of its expiry: neither the expiry nor a second look follows. */
 	if (held->cancelled && bpf_ktime_get_boot_ns() - held->cancelled > SNAP_CANCEL_NS) {
-		lease_end(addr, PL_REASON_TIME_WAIT, held->cancelled);
+		lease_end(addr, PL_REASON_TIME_WAIT, held->cancelled, held->id);
 		return 0;
 	}
 	if (sock_num((struct sock *)addr) == held->lport && !snap_tw_gone(held, addr) &&
 	    BPF_CORE_READ((struct sock *)addr, __sk_common.skc_net.net, ns.inum) == held->netns)
 		return 0;
-	lease_drop_stale(addr);
+	/* What a look put there after it had gone is no end that a hook missed. */
+	just_found = lease_just_found(held);
+	if (snap_suspected(held) && lease_end(addr, PL_REASON_LOST, 0, held->id) && !just_found)
+		count(PL_STAT_STALE);
 	return 0;
 }
 

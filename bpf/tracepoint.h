@@ -172,7 +172,7 @@ __noinline int c_timewait(__u64 sk)
 	if (bpf_ktime_get_boot_ns() - b.ts > TW_BIRTH_NS)
 		return 0;	/* an old one was re-armed; this socket leaves no TIME_WAIT */
 	/* What looked like the same one armed again was another at its address. */
-	lease_end(b.tw, PL_REASON_TIME_WAIT, b.ts);
+	lease_end(b.tw, PL_REASON_TIME_WAIT, b.ts, 0);
 	lease_timewait(b.tw, sk, b.ts);
 	return 0;
 }
@@ -269,7 +269,7 @@ int BPF_PROG(c_timer_start, struct timer_list *timer)
 	if (held && c_tw_rearmed(held, (struct sock *)tw, b.ts))
 		held->cancelled = 0;
 	else if (held)	/* the memory of one that was killed a moment ago, before the reader looked */
-		lease_end(b.tw, PL_REASON_TIME_WAIT, held->cancelled ? held->cancelled : b.ts);
+		lease_end(b.tw, PL_REASON_TIME_WAIT, held->cancelled ? held->cancelled : b.ts, 0);
 	tw_key_fill(&key, b.tw, BPF_CORE_READ(tw, tw_sport));
 	if (bpf_map_update_elem(&tw_births, &key, &b, BPF_ANY))
 		count(PL_STAT_INTENT);
@@ -307,7 +307,7 @@ SEC("tp_btf/timer_expire_entry")
 int BPF_PROG(c_timer_expire, struct timer_list *timer)
 {
 	if (c_tw_timer(timer))
-		lease_end((__u64)c_tw_of(timer), PL_REASON_TIME_WAIT, 0);
+		lease_end((__u64)c_tw_of(timer), PL_REASON_TIME_WAIT, 0, 0);
 	return 0;
 }
 

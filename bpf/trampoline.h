@@ -57,7 +57,7 @@ int BPF_PROG(a_hashdance, void *tw, struct sock *sk)
 SEC("fentry/inet_twsk_bind_unhash")
 int BPF_PROG(a_tw_unhash, void *tw)
 {
-	lease_end(plain(tw), PL_REASON_TIME_WAIT, 0);
+	lease_end(plain(tw), PL_REASON_TIME_WAIT, 0, 0);
 	return 0;
 }
 

@@ -112,7 +112,8 @@ struct pl_lease {
 	__u8 owner_src;		/* enum pl_owner_src */
 	__u8 state;		/* TCP state when found by the snapshot, else 0 */
 	__u8 sock;		/* PL_S_* */
-	__u8 filed;		/* of PL_REC_OPEN: no process was found that has it open, but one has */
+	/* Of PL_REC_OPEN: no process was found that has it open, but one has.  Only within the kernel's table: its socket seems to be gone. */
+	__u8 filed;
 	char comm[PL_COMM_LEN];	/* of the thread; NUL-terminated, any bytes */
 };
 

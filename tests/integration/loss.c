@@ -53,6 +53,7 @@
 #define FOUND_LISTENS 4522
 #define FOUND_ANEW 4523
 #define BOUND 8
+#define REFUSED 4000
 #define LONGEST_WAIT_US 40000	/* of recorder_wait() */
 
 static unsigned int skipped;
@@ -209,6 +210,23 @@ static void load_bound(int n, int order, int done)
 	for (int i = 0; i < n; i++)
 		close(bound[i]);
 	step(order, done);
+	_exit(0);
+}
+
+/* Connections that are refused: the port is given back within the call. */
+__attribute__((noreturn))
+static void load_refused(int n, int order, int done)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	loopback_up();
+	step(order, done);
+	for (int i = 0; i < n; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		MUST(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) && errno == ECONNREFUSED && !close(fd));
+	}
 	_exit(0);
 }
 
@@ -433,6 +451,7 @@ struct told {
 	unsigned int late[PL_KINDS];		/* the same, of those that were told it after their beginning */
 	unsigned int ended_server;		/* leases of the load's server */
 	unsigned int begun_bound, ended_bound;	/* and of the ports that it binds */
+	unsigned int ended_lost;		/* ends that no hook told of */
 	struct lease_table *ever, *held;	/* the load's leases by id, NULL: not wanted */
 };
 
@@ -537,6 +556,7 @@ static int on_event(void *ctx, struct event *ev)
 	}
 	if (t->netns && ev->lease.netns == t->netns && ev->kind != EV_FAIL)
 		told_of_load(t, ev);
+	t->ended_lost += t->netns && ev->lease.netns == t->netns && ev->kind == EV_RELEASE && ev->reason == PL_REASON_LOST;
 	return 0;
 }
 
@@ -1176,6 +1196,32 @@ static void outlives(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* The second look at the table, again and again while ports are given back: their ends are told by their hooks. */
+static void looks_at_ends(enum tier tier, struct told *t)
+{
+	uint32_t size;
+	struct recorder *r = start_small(tier, t, &size);	/* looked through in no time */
+	struct load load;
+	int status = -1;
+
+	if (!r) {
+		check(false, "ends: the recorder starts", "see above");
+		return;
+	}
+	load_start_as(&load, REFUSED, load_refused);
+	t->netns = load.netns;
+	t->pid = load.pid;
+	if (write(load.order, "", 1) != 1)
+		exit(2);
+	for (int err = 0; !err && waitpid(load.pid, &status, WNOHANG) != load.pid; drain(r))
+		err = source_check(recorder_source(r));
+	check(!status, "ends: the load ends well", "%d", status);
+	check_balance(r, t, "ends: each ends once");
+	check(!t->ended_lost, "ends: none is taken for one that no hook saw", "%u of %d", t->ended_lost, REFUSED);
+	load_end(&load);
+	recorder_close(r);
+}
+
 /* A look at the sockets that finds nothing new takes its time all the same: the ring is read meanwhile. */
 static void looks_and_drains(enum tier tier, struct told *t)
 {
@@ -1461,6 +1507,7 @@ int main(int argc, char **argv)
 	held_by_two(tier, t, true);
 	outlives(tier, t);
 	looks_and_drains(tier, t);
+	looks_at_ends(tier, t);
 	binds_without_port(tier, t);
 	asked_in_vain(tier, t);
 	asked_unheard(tier, t);
