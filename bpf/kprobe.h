@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tier B: kprobes and kretprobes on the same functions as tier A.  A return
- * probe sees no arguments, so the entry leaves them in `calls`.  Return probes
+ * probe sees no arguments, so the entry leaves them in `calls`, where the reader
+ * sweeps out those whose thread never called again.  Return probes
  * stand only on functions that do not block (inet_bind waits for the socket's
  * lock at most); accept() is told by security_sock_graft.
  */
@@ -12,17 +13,12 @@ struct call_key {
 	__u64 fn;
 };
 
-struct call {
-	__u64 sk;
-	__u64 arg;
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PL_INTENTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct call_key);
-	__type(value, struct call);
+	__type(value, struct pl_call);
 } calls SEC(".maps");
 
 /* __inet_inherit_port runs in softirq and is not interrupted by itself. */
@@ -30,7 +26,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct call);
+	__type(value, struct pl_call);
 } inherits SEC(".maps");
 
 static __always_inline __u64 call_who(void)
@@ -44,7 +40,7 @@ static __always_inline __u64 call_who(void)
 static __always_inline void call_enter(__u64 fn, void *sk, __u64 arg)
 {
 	struct call_key key = { .who = call_who(), .fn = fn };
-	struct call c = { .sk = (__u64)sk, .arg = arg };
+	struct pl_call c = { .sk = (__u64)sk, .arg = arg, .since = bpf_ktime_get_boot_ns() };
 
 	if (!bpf_map_update_elem(&calls, &key, &c, BPF_NOEXIST))
 		return;
@@ -53,10 +49,10 @@ static __always_inline void call_enter(__u64 fn, void *sk, __u64 arg)
 	bpf_map_update_elem(&calls, &key, &c, BPF_EXIST);
 }
 
-static __always_inline bool call_leave(__u64 fn, struct call *c)
+static __always_inline bool call_leave(__u64 fn, struct pl_call *c)
 {
 	struct call_key key = { .who = call_who(), .fn = fn };
-	struct call *found = bpf_map_lookup_elem(&calls, &key);
+	struct pl_call *found = bpf_map_lookup_elem(&calls, &key);
 
 	if (!found)
 		return false;
@@ -75,7 +71,7 @@ int BPF_KPROBE(b_get_port_enter, struct sock *sk, unsigned short snum)
 SEC("kretprobe/inet_csk_get_port")
 int BPF_KRETPROBE(b_get_port, int ret)
 {
-	struct call c;
+	struct pl_call c;
 
 	if (call_leave(CALL_GET_PORT, &c))
 		on_tcp_get_port((struct sock *)c.sk, c.arg, ret);
@@ -84,7 +80,7 @@ int BPF_KRETPROBE(b_get_port, int ret)
 
 static __always_inline int b_connect_done(int ret)
 {
-	struct call c;
+	struct pl_call c;
 
 	if (call_leave(CALL_CONNECT, &c))
 		on_tcp_connect((struct sock *)c.sk, ret);
@@ -121,7 +117,7 @@ SEC("kprobe/__inet_inherit_port")
 int BPF_KPROBE(b_inherit_enter, struct sock *sk, struct sock *child)
 {
 	__u32 zero = 0;
-	struct call *c = bpf_map_lookup_elem(&inherits, &zero);
+	struct pl_call *c = bpf_map_lookup_elem(&inherits, &zero);
 
 	if (c) {
 		c->sk = (__u64)sk;
@@ -134,7 +130,7 @@ SEC("kretprobe/__inet_inherit_port")
 int BPF_KRETPROBE(b_inherit, int ret)
 {
 	__u32 zero = 0;
-	struct call *c = bpf_map_lookup_elem(&inherits, &zero);
+	struct pl_call *c = bpf_map_lookup_elem(&inherits, &zero);
 
 	if (c && c->sk && !ret)
 		lease_inherit(c->sk, c->arg);
@@ -181,7 +177,7 @@ int BPF_KPROBE(b_udp_get_port_enter, struct sock *sk, unsigned short snum)
 SEC("kretprobe/udp_lib_get_port")
 int BPF_KRETPROBE(b_udp_get_port, int ret)
 {
-	struct call c;
+	struct pl_call c;
 
 	if (call_leave(CALL_UDP_GET_PORT, &c))
 		on_udp_get_port((struct sock *)c.sk, c.arg, ret);
@@ -206,7 +202,7 @@ int BPF_KPROBE(b_udp_disconnect_enter, struct sock *sk)
 SEC("kretprobe/__udp_disconnect")
 int BPF_KRETPROBE(b_udp_disconnect)
 {
-	struct call c;
+	struct pl_call c;
 
 	if (call_leave(CALL_UDP_DISCONNECT, &c))
 		lease_left((struct sock *)c.sk);
@@ -231,7 +227,7 @@ static __always_inline int b_bind_begin(struct socket *sock, struct sockaddr *ua
 
 static __always_inline int b_bind_done(int ret)
 {
-	struct call c;
+	struct pl_call c;
 
 	if (call_leave(CALL_BIND, &c))
 		intent_bind_done((struct sock *)c.sk, (struct sockaddr *)c.arg, ret);

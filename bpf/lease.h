@@ -417,6 +417,10 @@ __noinline int lease_accept(__u64 sk, __u64 cgroup)
 	owner_fill_current(&l, (struct sock *)key, room);
 	if (l.owner_src == PL_OWNER_PROCESS)
 		l.owner_src = PL_OWNER_ACCEPT;
+	/* A reset may have ended it meanwhile, and what `held` points to be another's. */
+	held = bpf_map_lookup_elem(&holders, &key);
+	if (!held || held->id != l.id)
+		return 0;
 	owner_copy(held, &l);
 	held->owner_src = l.owner_src;
 	emit(&l, PL_REC_OWNER, bpf_ktime_get_boot_ns(), 0, 0);

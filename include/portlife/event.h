@@ -160,6 +160,13 @@ struct pl_path_rec {
 	char data[PL_PATH_MAX];
 };
 
+/* Tier b, only within the kernel: a call whose return is awaited.  Key: thread, function. */
+struct pl_call {
+	__u64 sk;
+	__u64 arg;
+	__u64 since;
+};
+
 /*
  * Counters, one u64 each, per CPU, exact whatever becomes of the ring.  Indexed
  * with the macros so that each counter has one place.

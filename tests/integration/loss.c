@@ -1388,6 +1388,25 @@ static void asked_unheard(enum tier tier, struct told *t)
 	recorder_close(r);
 }
 
+/* Makes old what waits in `calls`; how much that is. */
+static unsigned int calls_old(struct recorder *r)
+{
+	int map = bpf_map__fd(recorder_source(r)->skel->maps.calls);
+	uint64_t key[2], next[2];
+	struct pl_call call;
+	unsigned int n = 0;
+
+	for (bool more = !bpf_map_get_next_key(map, NULL, key); more; n++) {
+		if (!bpf_map_lookup_elem(map, key, &call)) {
+			call.since = 1;
+			bpf_map_update_elem(map, key, &call, BPF_EXIST);
+		}
+		more = !bpf_map_get_next_key(map, key, next);
+		memcpy(key, next, sizeof(key));
+	}
+	return n;
+}
+
 /* Tier b: the return of a call is passed over where too many are under way.  The next of the same thread knows. */
 static void returns_unseen(enum tier tier, struct told *t)
 {
@@ -1410,6 +1429,13 @@ static void returns_unseen(enum tier tier, struct told *t)
 		drain(r);
 	}
 	check(t->gaps[GAP_MISSED] > gaps, "returns: a gap says that one was not seen", "no gap");
+	check(calls_old(r) && !source_sweep(recorder_source(r)) && !calls_old(r), "returns: one that nobody calls after is swept out", "it is not");
+	gaps = t->gaps[GAP_MISSED];
+	for (int i = 0; i < 100 && t->gaps[GAP_MISSED] == gaps; i++) {
+		pause_ms(10);
+		drain(r);
+	}
+	check(t->gaps[GAP_MISSED] > gaps, "returns: and told in a gap", "no gap");
 	recorder_close(r);
 }
 

@@ -43,6 +43,7 @@ struct recorder {
 	int64_t hooks_at;		/* boot clock: not before, one of them cannot be put back */
 	uint64_t ring_lost, table_lost, missed;	/* told so far */
 	bool refill;			/* a snapshot is due */
+	bool finished;			/* nothing more is put on record */
 	uint64_t no_room;		/* 1 + ends by the last snapshot, if that found more than the table has room for; else 0 */
 	recorder_clock_fn clock_fn;
 	void *clock_ctx;
@@ -275,7 +276,7 @@ static int recorder_refill(struct recorder *r, int64_t now, const uint64_t stats
 	int err;
 
 	r->refill |= r->no_room && ends_of(stats) + 1 != r->no_room;
-	if (!r->refill || now < r->refill_at)
+	if (!r->refill || r->finished || now < r->refill_at)
 		return 0;
 	err = recorder_snapshot(r);
 	rest = REFILL_SHARE * (clock_boot_ns() - now);
@@ -351,6 +352,7 @@ int recorder_finish(struct recorder *r)
 
 	if (!err) {
 		source_freeze(r->source);
+		r->finished = true;
 		err = source_drain(r->source);
 	}
 	if (err >= 0)

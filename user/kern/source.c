@@ -490,10 +490,32 @@ int source_check(struct source *s)
 	return source_iterate(s, check, holders, NULL);
 }
 
+/* No call takes so long: its return was not seen, and its thread has made no other since. */
+#define CALL_OLD_NS 30000000000LL
+
+/* Counts them, for what they did was not seen, and makes room. */
+static void calls_sweep(struct source *s)
+{
+	int map = bpf_map__fd(s->skel->maps.calls);
+	int64_t old = clock_boot_ns() - CALL_OLD_NS;
+	uint64_t key[2], next[2];
+	struct pl_call call;
+	bool more = !bpf_map_get_next_key(map, NULL, key);
+
+	for (unsigned int n = 0; more && n < PL_INTENTS_MAX; n++) {
+		more = !bpf_map_get_next_key(map, key, next);
+		if (!bpf_map_lookup_elem(map, key, &call) && (int64_t)call.since < old && !bpf_map_delete_elem(map, key))
+			s->ended_here[PL_STAT_INTENT]++;
+		memcpy(key, next, sizeof(key));
+	}
+}
+
 int source_sweep(struct source *s)
 {
 	int err;
 
+	if (s->tier == TIER_B)
+		calls_sweep(s);
 	if (s->tier != TIER_C)
 		return source_check(s);
 	err = source_iterate(s, source_prog(s, "i_pending"), bpf_map__fd(s->skel->maps.pendings), NULL);
