@@ -138,6 +138,11 @@ record_end
 expect "each is told once" test "$(grep -c "netns $ns_inode: .* in use: " "$work/full.err")" -eq 2
 expect "and so is the end that comes" test "$(grep -c "netns $ns_inode: at this rate" "$work/full.err")" -eq 1
 
+# Lines for people: with the time in a file, without on stderr, where who reads them has it.
+"$portlife" record --state-dir "$state" --config "$conf" --duration 1s --log-file "$work/people.log" --utc 2>/dev/null </dev/null
+expect "a file has the time in each line" test "$(grep -cE '^20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{3}\+00:00 ' "$work/people.log")" -eq "$(wc -l <"$work/people.log")"
+expect "and it has lines" grep -q 'recording to' "$work/people.log"
+
 # Logs that hang, are full, are gone: recording goes on, the end comes, the loss is counted.
 dropped() { sed -n 's/^portlife_log_messages_dropped_total //p' "$work/m.prom" 2>/dev/null; }
 exact() { grep -q '^portlife_failures_total{proto="udplite",errno="EADDRINUSE"} 3$' "$work/m.prom"; }

@@ -21,7 +21,7 @@ static struct log_sink_opts sink_opts(const struct record_conf *c)
 {
 	return (struct log_sink_opts){
 		.form = c->log_format < 0 ? LOG_FORM_HUMAN : (enum log_form)c->log_format,
-		.form_given = c->log_format >= 0, .file = c->log_file,
+		.form_given = c->log_format >= 0, .file = c->log_file, .utc = c->common.utc,
 	};
 }
 

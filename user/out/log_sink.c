@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/timex.h"
 #include "out/facts.h"
 #include "out/log_journal.h"
 #include "out/log_text.h"
@@ -44,6 +45,7 @@ struct target {
 	bool journal;		/* native fields; the message is the human line */
 	bool priority;		/* lines begin with "<N>" */
 	char *path;		/* NULL: stderr */
+	bool utc;
 	int fd;
 };
 
@@ -192,7 +194,7 @@ static bool stderr_is_journal(void)
 
 static int target_open(const struct log_sink_opts *opts, struct target *ret)
 {
-	struct target t = { .form = opts->form, .fd = STDERR_FILENO };
+	struct target t = { .form = opts->form, .utc = opts->utc, .fd = STDERR_FILENO };
 
 	if (opts->file) {
 		t.path = strdup(opts->file);
@@ -252,12 +254,16 @@ static int sink_write(struct log_sink *s, const char *line, size_t len)
 static int sink_line(struct log_sink *s, enum log_level level, int64_t at, const char *text, const char *json)
 {
 	struct strbuf line = STRBUF_INIT;
+	char stamp[TIMEX_BUF], zone[TIMEX_BUF];
 	int err;
 
 	if (s->torn)
 		strbuf_putc(&line, '\n');
 	if (s->to.priority)
 		strbuf_printf(&line, "<%d>", log_text_priority(level));
+	/* The journal and who reads stderr know when a line came; a file does not. */
+	if (s->to.path && s->to.form == LOG_FORM_HUMAN)
+		strbuf_printf(&line, "%s%s ", timex_stamp(at, s->to.utc, stamp), timex_offset(at, s->to.utc, zone));
 	log_text_line(&line, s->to.form, level, at, text, json);
 	err = strbuf_err(&line);
 	if (!err)
@@ -293,7 +299,7 @@ static void sink_out(struct log_sink *s, const struct message *m)
 
 static void sink_do_reopen(struct log_sink *s, struct log_sink_opts *change)
 {
-	struct log_sink_opts same = { .form = s->to.form, .file = s->to.path };
+	struct log_sink_opts same = { .form = s->to.form, .file = s->to.path, .utc = s->to.utc };
 	const struct log_sink_opts *opts = change ? change : &same;
 	struct target now, old = s->to;
 	int err = change || same.file ? target_open(opts, &now) : -EALREADY;

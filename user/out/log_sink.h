@@ -22,7 +22,8 @@ struct log_sink;
 struct log_sink_opts {
 	enum log_form form;
 	bool form_given;	/* by the user: then not the journal's own fields */
-	const char *file;	/* NULL: stderr, or the journal behind it */
+	const char *file;	/* NULL: stderr, or the journal behind it; there lines for people begin with the time */
+	bool utc;		/* in which such times are told */
 	size_t queue_bytes;	/* 0: 256 KiB */
 };
 
