@@ -54,16 +54,16 @@ static __always_inline __u64 *no_room_place(__u64 key)
 	return bpf_map_lookup_elem(&no_room, &at);
 }
 
-static __always_inline void no_room_note(__u64 sk, __u16 port)
+__noinline int no_room_note(__u64 key, __u64 port)
 {
-	__u64 key = plain((void *)sk);
 	__u64 *place = no_room_place(key);
 
 	if (place)
 		*place = key << 16 | port;
+	return 0;
 }
 
-static __always_inline bool no_room_noted(__u64 key, __u16 port)
+__noinline int no_room_noted(__u64 key, __u64 port)
 {
 	__u64 *place = no_room_place(key);
 
@@ -71,12 +71,13 @@ static __always_inline bool no_room_noted(__u64 key, __u16 port)
 }
 
 /* The socket has given its port back: whoever comes to its address is another. */
-static __always_inline void no_room_forget(__u64 key)
+__noinline int no_room_forget(__u64 key)
 {
 	__u64 *place = no_room_place(key);
 
 	if (place && *place >> 16 == key << 16 >> 16)
 		*place = 0;
+	return 0;
 }
 
 /* The ring is full: the end is counted, and the reader learns from the table.  1: it was ours to tell. */
@@ -273,7 +274,7 @@ static __always_inline int lease_put(__u64 key, const struct pl_lease *l, bool k
 
 	if (err && err != -LINUX_EEXIST && !known_lost) {
 		count(PL_STAT_TABLE);
-		no_room_note(key, l->lport);
+		no_room_note(plain((void *)key), l->lport);
 	}
 	return err;
 }
