@@ -77,6 +77,39 @@ expect "now: TIME_WAIT keeps its owner" says 0 \
 	'd["now"] and d["now"][0]["pid"] == pid and "time_wait" in d["now"][0]["flags"]' 45003
 expect "now: nobody" says 1 'd["status"] == "nobody" and d["now"] == []' 60304
 expect "at a moment, before it is on disk" says 0 'd["held"][0]["pid"] == pid and d["held"][0]["kind"] == "bind"' 60303 --at now
+# Who may read the history and no more: what is not on disk yet is not known, and no "nobody".
+cat >"$work/refuse.py" <<'PY'
+import socket
+l = socket.socket()
+l.bind(('127.0.0.1', 45005))
+l.listen(5)
+try:
+	socket.socket().bind(('127.0.0.1', 45005))
+except OSError as e:
+	print('refused', e.errno, flush=True)
+l.accept()
+PY
+in_netns_child python3 "$work/refuse.py" >"$work/refuse"
+refuser=$child
+until_true 30 grep -q refused "$work/refuse"
+reader() {
+	setpriv --reuid nobody --regid "$(id -g)" --clear-groups --inh-caps=-all "$portlife" "$@" --state-dir "$state" --netns "$ns_inode" \
+		>"$work/stdout" 2>"$work/stderr" </dev/null
+	status=$?
+}
+refusal_told() { reader why --since -1h; grep -q 'was refused 127.0.0.1:45005' "$work/stdout"; }
+expect "a reader without privilege: a refusal is in the history" until_true 30 refusal_told
+reader why --since -1h
+expect "whose holder is not known to be nobody" grep -q 'nobody in the history held it, but the recorder that runs may not be asked' "$work/stdout"
+expect "exit 3" test "$status" -eq 3
+reader who 45005 --at now
+expect "at a moment: exit 3" test "$status" -eq 3
+expect "and why" grep -q 'the recorder that runs may not be asked by this user' "$work/stdout"
+reader who 45005 --at now -o json
+expect "and a gap" grep -q '"gaps":\[{"lost":null,"from":"[^"]*","to":"[^"]*","cause":"store"}\]' "$work/stdout"
+reader who 45005 --at "$before"
+expect "of what lies before nothing changes" grep -q 'before recording began' "$work/stdout"
+kill "$refuser"
 expect "at a moment: before recording began" tells 3 'before recording began' 60303 --at "$before"
 expect "another address does not hold it" says 1 'd["now"] == []' 127.0.0.2:60303
 expect "its own address does" says 0 'len(d["now"]) == 1' 127.0.0.1:60303

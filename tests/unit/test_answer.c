@@ -101,6 +101,9 @@ static void say_holes(struct strbuf *out)
 	say(out, "before recording began", &a);
 	a.hole = HOLE_EVICTED;
 	say(out, "removed by retention", &a);
+	a.hole = HOLE_UNREAD;
+	a.unread = T0 - SEC;
+	say(out, "a recorder that may not be asked", &a);
 	a.hole = HOLE_NO_HISTORY;
 	a.history = false;
 	say(out, "no history", &a);

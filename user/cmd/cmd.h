@@ -32,6 +32,9 @@ int cmd_parse_netns(const char *arg, void *value, char *why, size_t why_size);
 /* -EINVAL, said, for a ring size that cannot be. */
 int cmd_check_ring(uint64_t size);
 
+/* So late may a lease that is still open reach the history: of a later time the recorder must be asked, too. */
+#define CMD_OPEN_LATE_NS (120 * 1000000000LL)
+
 /* SIGINT and SIGTERM become readable on the descriptor returned: the loop ends, drains and tallies. */
 int cmd_signals(void);
 /* The last line on stderr. */

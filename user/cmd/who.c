@@ -276,6 +276,24 @@ static enum answer_hole who_hole(const struct history_coverage *c, size_t rows)
 	}
 }
 
+/* What the recorder that runs knows beyond the history; where it cannot be asked, the end of that is a gap. */
+static int who_peer(struct who *w, int pid)
+{
+	struct answer *a = &w->answer;
+	int64_t late = w->now - CMD_OPEN_LATE_NS;
+	struct gap gap = { .lost = -1, .to = w->now, .cause = GAP_STORE };
+	int err = source_peer(pid, a->ask.lo, a->ask.hi, held_peer, w);
+
+	if (!err || err == -ENOMEM)
+		return err;
+	a->unread = gap.from = late > a->recorded_since ? late : a->recorded_since;
+	if (a->until <= a->unread)
+		return 0;
+	if (a->hole == HOLE_NONE || a->hole == HOLE_BEFORE || a->hole == HOLE_EVICTED)
+		a->hole = HOLE_UNREAD;
+	return gap_seen(w, &gap);
+}
+
 static int who_history(struct who *w, struct history *h)
 {
 	struct answer *a = &w->answer;
@@ -301,17 +319,17 @@ static int who_history(struct who *w, struct history *h)
 		err = history_lives(h, &q, &lives, last_event, w);
 	if (!err)
 		err = history_gaps(h, q.since, q.until, gap_seen, w);
+	/* Without a time asked for, gaps are shown but only one's own question can be incomplete. */
+	a->hole = a->asked_span ? who_hole(&cover, w->held.n) : HOLE_NONE;
 	w->boot_to_unix = clock_boot_to_unix();
 	if (!err && a->asked_span && info.live && a->since <= w->now)
-		source_peer(info.pid, a->ask.lo, a->ask.hi, held_peer, w);
+		err = who_peer(w, info.pid);
 	if (!err && info.live)
 		err = now_from_history(w);
 	a->lives = lives.lives;
 	a->sampled = lives.sampled;
 	a->median_us = lives.median < 0 ? -1 : lives.median / 1000;
 	a->lost = cover.lost;
-	/* Without a time asked for, gaps are shown but only one's own question can be incomplete. */
-	a->hole = a->asked_span ? who_hole(&cover, w->held.n) : HOLE_NONE;
 	return err;
 }
 

@@ -19,7 +19,7 @@
 
 #define MINUTE_NS 60000000000LL
 #define GROUPS_MAX (1u << 17)		/* minutes of refusals kept; more are counted */
-#define RECENT_NS (2 * MINUTE_NS)	/* so late may an open lease reach the history */
+#define RECENT_NS (2 * MINUTE_NS)	/* a summary so near tells of the range */
 #define AT_NS 1000000000LL
 #define BATCH 32		/* refusals explained by one reading of a range */
 
@@ -43,7 +43,7 @@ struct past {
 	struct why_spaces spaces;
 	struct pl_lease *peers;	/* what recorders have on record now, by port */
 	size_t n_peers, cap_peers;
-	bool looked;
+	bool looked, unread;	/* unread: there is such a recorder, but it could not be asked */
 	struct why_explain batch[BATCH];	/* those at work, oldest first */
 	size_t n_batch;
 	struct why_explain *x;	/* the one at work */
@@ -155,7 +155,7 @@ static int peer_keep(void *arg, const struct pl_lease *l)
 	return 0;
 }
 
-/* All that recorders which run have on record, once.  Without the right to look, the history is all there is. */
+/* All that recorders which run have on record, once. */
 static int peers_load(struct past *p)
 {
 	int err;
@@ -166,7 +166,8 @@ static int peers_load(struct past *p)
 	err = source_peers(0, 65535, peer_keep, p);
 	if (p->n_peers)
 		qsort(p->peers, p->n_peers, sizeof(*p->peers), by_port);
-	return err == -EPERM ? 0 : err;
+	p->unread = err == -EPERM || err == -ENOENT;
+	return p->unread ? 0 : err;
 }
 
 static int past_peer(struct past *p, const struct pl_lease *l)
@@ -198,7 +199,13 @@ static int past_peers(struct past *p, uint16_t lo, uint16_t hi)
 	return err;
 }
 
-/* The ports that matter to the refusal. */
+/* Of one that could not be asked, what it held at that instant may not have reached the history. */
+static void past_unread(const struct past *p, struct why_explain *x)
+{
+	if (p->unread && x->r.ev.ts > p->o->now - CMD_OPEN_LATE_NS)
+		x->r.unsure = x->r.unread = true;
+}
+
 /* The leases that held the number asked for. */
 static int past_holders(struct past *p)
 {
@@ -209,7 +216,11 @@ static int past_holders(struct past *p)
 	int err = history_leases(p->h, &q, past_lease, p, &cover);
 
 	p->x->r.unsure = !err && history_incomplete(&cover);
-	return err ? err : past_peers(p, q.port_lo, q.port_hi);
+	if (!err)
+		err = past_peers(p, q.port_lo, q.port_hi);
+	if (!why_holders_sort(&p->x->holders))
+		past_unread(p, p->x);
+	return err;
 }
 
 /* A lease of the batch's span and range: held at its start, and no more at its end. */
@@ -259,6 +270,7 @@ static int batch_ranges(struct past *p)
 		q.until = r->ev.ts > q.until ? r->ev.ts : q.until;
 		if (!err)
 			err = past_peers(p, r->ns.lo, r->ns.hi);
+		past_unread(p, p->x);
 	}
 	return err || q.since > q.until ? err : history_leases(p->h, &q, batch_lease, p, NULL);
 }
@@ -440,6 +452,8 @@ static int past_ask(struct past *p)
 	err = why_sink_end(&p->sink, incomplete ? "incomplete" : p->n ? "found" : "nothing", p->gaps, p->n_gaps);
 	if (!p->n)
 		log_info("no refusal is on record%s", incomplete ? ", but not all of that time is" : "");
+	else if (incomplete && p->unread)
+		log_info("the recorder that runs may not be asked by this user: of the last minutes not all is known");
 	else if (incomplete)
 		log_info("events were lost, or nobody recorded, in part of that time: there may have been more");
 	return err ? err : incomplete ? EXIT_INCOMPLETE : p->n ? EXIT_OK : EXIT_NOTHING;

@@ -307,6 +307,7 @@ struct peer_ctx {
 	uint16_t lo, hi;
 	lease_fn fn;
 	void *ctx;
+	bool found;	/* a table of leases */
 };
 
 static int peer_lease(void *ctx, const struct pl_lease *l)
@@ -316,41 +317,55 @@ static int peer_lease(void *ctx, const struct pl_lease *l)
 	return l->lport >= p->lo && l->lport <= p->hi ? p->fn(p->ctx, l) : 0;
 }
 
-/* The table of leases with that number as a descriptor, or -1: it is none. */
+/* The table of leases with that number as a descriptor; -ENOENT: it is none. */
 static int peer_open(uint32_t id)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t len = sizeof(info);
 	int fd = bpf_map_get_fd_by_id(id);
 
-	if (fd >= 0 && (bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "holders") || info.key_size != 8 ||
-			info.value_size != sizeof(struct pl_lease))) {
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "holders") || info.key_size != 8 ||
+	    info.value_size != sizeof(struct pl_lease)) {
 		close(fd);
-		fd = -1;
+		fd = -ENOENT;
 	}
 	return fd;
 }
 
 static int peer_map(uint32_t id, struct peer_ctx *peer)
 {
-	int fd = peer_open(id), err = 0;
+	int fd = peer_open(id), err;
 
-	if (fd >= 0) {
-		err = table_each(fd, peer_lease, peer);
-		close(fd);
-	}
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	peer->found = true;
+	err = table_each(fd, peer_lease, peer);
+	close(fd);
 	return err;
+}
+
+/* None at all is told, since where a recorder runs there is one. */
+static int peer_result(const struct peer_ctx *peer, int err)
+{
+	if (err == -EACCES)
+		return -EPERM;
+	return err || peer->found ? err : -ENOENT;
 }
 
 int source_peers(uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_lease *l), void *ctx)
 {
-	struct peer_ctx peer = { lo, hi, fn, ctx };
+	struct peer_ctx peer = { .lo = lo, .hi = hi, .fn = fn, .ctx = ctx };
 	uint32_t id = 0;
 	int err = 0;
 
-	while (!err && !bpf_map_get_next_id(id, &id))
+	while (!err) {
+		if (bpf_map_get_next_id(id, &id))
+			return peer_result(&peer, errno == ENOENT ? 0 : -errno);
 		err = peer_map(id, &peer);
-	return err;
+	}
+	return peer_result(&peer, err);
 }
 
 static int peer_seen(struct source *s, int fd, source_peer_fn fn, void *ctx)
@@ -400,14 +415,15 @@ static uint32_t peer_map_id(int pid, const char *fd)
 
 int source_peer(int pid, uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_lease *l), void *ctx)
 {
-	struct peer_ctx peer = { lo, hi, fn, ctx };
+	struct peer_ctx peer = { .lo = lo, .hi = hi, .fn = fn, .ctx = ctx };
 	struct dirent *entry;
 	char path[32];
-	int err = 0;
+	int err;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
 	dir = opendir(path);
+	err = dir ? 0 : -errno;
 	while (dir && !err && (entry = readdir(dir))) {
 		uint32_t id = entry->d_name[0] == '.' ? 0 : peer_map_id(pid, entry->d_name);
 
@@ -416,7 +432,7 @@ int source_peer(int pid, uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const st
 	}
 	if (dir)
 		closedir(dir);
-	return err;
+	return peer_result(&peer, err);
 }
 
 void source_close(struct source *s)

@@ -62,10 +62,11 @@ int source_open_look_more(uint16_t lo, uint16_t hi, source_fn fn, source_more_fn
 /*
  * What other recorders that run on this host have on record for the ports
  * lo..hi: they saw the beginning, so they know start and owner also of what is
- * in TIME_WAIT.  0, also when there is none, or a negative errno.
+ * in TIME_WAIT.  0; -ENOENT: there is none; -EPERM: they may not be looked at;
+ * another errno, or what `fn` returned other than 0.
  */
 int source_peers(uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_lease *l), void *ctx);
-/* The same of one recorder; nothing of one that may not be looked at or is gone. */
+/* The same of one recorder; -ENOENT also when it is gone. */
 int source_peer(int pid, uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const struct pl_lease *l), void *ctx);
 
 /*

@@ -158,6 +158,10 @@ static void say_hole(struct strbuf *out, const struct answer *a, bool utc)
 	case HOLE_EVICTED:
 		strbuf_puts(out, "that part of the history has been removed by retention\n");
 		return;
+	case HOLE_UNREAD:
+		strbuf_printf(out, "the recorder that runs may not be asked by this user: what began after %s and is still held is not known\n",
+			      timex_stamp(a->unread, utc, when));
+		return;
 	case HOLE_GAP:
 		if (a->lost > 0)
 			strbuf_printf(out, "%lld events were lost in that time: the answer may not be complete\n", (long long)a->lost);

@@ -17,7 +17,7 @@ struct strbuf;
 enum answer_status { ANSWER_FOUND, ANSWER_NOBODY, ANSWER_INCOMPLETE };
 
 /* Why an answer without rows is none, when it is incomplete. */
-enum answer_hole { HOLE_NONE, HOLE_GAP, HOLE_BEFORE, HOLE_EVICTED, HOLE_NO_HISTORY };
+enum answer_hole { HOLE_NONE, HOLE_GAP, HOLE_BEFORE, HOLE_EVICTED, HOLE_NO_HISTORY, HOLE_UNREAD };
 
 struct answer {
 	struct ask ask;
@@ -41,6 +41,7 @@ struct answer {
 	const struct gap *gaps;
 	size_t n_gaps;
 	int64_t lost;			/* in the asked span, -1: some */
+	int64_t unread;			/* of HOLE_UNREAD: since when the history may lack what only the recorder knows */
 	bool history;			/* there is one */
 	int64_t recorded_since;		/* 0: unknown */
 	uint64_t lives;

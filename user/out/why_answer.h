@@ -58,6 +58,7 @@ struct why_refusal {
 	uint32_t netns_now;		/* our own namespace: no sysctl of another is named without it */
 	struct why_netns ns;		/* as it is now */
 	bool unsure;			/* a gap or what was never recorded could change it */
+	bool unread;			/* unsure, and because a recorder that runs could not be asked */
 	bool live;			/* seen as it happened */
 };
 

@@ -83,6 +83,11 @@ static void say_nobody(struct strbuf *out, const struct why_refusal *r)
 {
 	const struct pl_lease *l = &r->ev.lease;
 
+	if (r->unread) {
+		strbuf_puts(out, "  nobody in the history held it, but the recorder that runs may not be asked by this\n"
+				 "  user: it alone knows, for up to two minutes, a lease that is still open\n");
+		return;
+	}
 	strbuf_puts(out, "  nobody on record held it: ");
 	if (r->unsure)
 		strbuf_puts(out, "events of that time were lost, or nobody recorded\n");
