@@ -100,6 +100,13 @@ reader() {
 refusal_told() { reader why --since -1h; grep -q 'was refused 127.0.0.1:45005' "$work/stdout"; }
 expect "a reader without privilege: a refusal is in the history" until_true 30 refusal_told
 reader why --since -1h
+# A second recorder finds the socket that the first saw begin: one life, with its start.
+trace_start second --duration 1min --port 45005
+run why --state-dir "$state" --netns "$ns_inode" --since -1h
+trace_stop TERM
+expect "a socket that two recorders know is told once, with its start" \
+	test "$(grep -c 'holds it\|held it' "$work/stdout")$(grep -c 'before recording' "$work/stdout")" = 10
+reader why --since -1h
 expect "whose holder is not known to be nobody" grep -q 'nobody in the history held it, but the recorder that runs may not be asked' "$work/stdout"
 expect "exit 3" test "$status" -eq 3
 reader who 45005 --at now

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/str.h"
+#include "cmd/why.h"
 #include "model/why.h"
 #include "out/why_answer.h"
 
@@ -334,9 +335,60 @@ static void test_action_names_no_units_of_users(void **state)
 	check_action(NULL, NULL, "to free it: kill 4711");
 }
 
+/* A listener as one recorder tells it: begun, or found, at `start`. */
+static struct event told(uint64_t id, int64_t start, bool found, uint32_t pid, uint64_t cookie)
+{
+	struct event ev = lease(6, found ? PL_KIND_UNKNOWN : PL_KIND_BIND, 8080, NULL, 0);
+
+	ev.lease.id = id;
+	ev.lease.start = (uint64_t)start;
+	ev.lease.tgid = pid;
+	ev.lease.cookie = cookie;
+	ev.lease.flags = found ? PL_F_SNAPSHOT | PL_F_LISTEN : 0;
+	ev.start = found ? 0 : start;
+	return ev;
+}
+
+static void check_lives(size_t want, const struct event *evs, size_t n)
+{
+	struct event fail = lease(6, PL_KIND_BIND, 8080, NULL, 0);
+	struct why_explain x;
+
+	fail.err = EADDRINUSE;
+	fail.ts = 9000000000;
+	assert_int_equal(why_explain_begin(&x, &fail, &(struct why_netns){ 0 }), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(why_explain_lease(&x, &evs[i]), 0);
+	why_explain_end(&x);
+	assert_int_equal(x.r.n, want);
+	if (want == 1) {
+		assert_int_equal(x.holders.at[0].ev.start, 1000000000);
+		assert_int_equal(x.holders.at[0].ev.lease.flags & PL_F_SNAPSHOT, 0);
+	}
+	why_explain_free(&x);
+}
+
+/* Several recorders tell of one socket; the one that saw it begin counts, whichever comes first. */
+static void test_one_life(void **state)
+{
+	const struct event begun = told(1, 1000000000, false, 11, 0), again = told(2, 1000000900, false, 11, 0);
+	const struct event found = told(3, 5000000000, true, 12, 0), before = told(4, 500000000, true, 11, 0);
+	const struct event other = told(5, 6000000000, true, 13, 0);
+
+	check_lives(1, (const struct event[]){ begun, again }, 2);
+	check_lives(1, (const struct event[]){ begun, found }, 2);
+	check_lives(1, (const struct event[]){ found, begun, again }, 3);
+	/* One that was found before another began is not that other. */
+	check_lives(2, (const struct event[]){ before, begun }, 2);
+	/* Nor are those whose cookies differ, or that two processes hold. */
+	check_lives(2, (const struct event[]){ told(1, 1000000000, false, 11, 77), told(3, 5000000000, true, 11, 78) }, 2);
+	check_lives(2, (const struct event[]){ found, other }, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_life),
 		cmocka_unit_test(test_roles), cmocka_unit_test(test_causes), cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_devices), cmocka_unit_test(test_remedies), cmocka_unit_test(test_range_connect),
 		cmocka_unit_test(test_range_tops), cmocka_unit_test(test_range_others), cmocka_unit_test(test_range_clip),

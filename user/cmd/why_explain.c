@@ -169,18 +169,28 @@ static bool same_ends(const struct pl_lease *a, const struct pl_lease *b)
 	       !memcmp(a->laddr, b->laddr, sizeof(a->laddr));
 }
 
-/* Two recorders know one life under ids of their own, a few microseconds apart. */
-static bool same_life(const struct event *a, const struct event *b)
+/*
+ * Two recorders know one life under ids of their own, a few microseconds apart; one that was started later found it, and
+ * never before it began.
+ */
+static bool same_life(const struct pl_lease *a, const struct pl_lease *b)
 {
-	int64_t apart = a->start - b->start;
+	const bool a_found = a->flags & PL_F_SNAPSHOT, b_found = b->flags & PL_F_SNAPSHOT;
+	int64_t apart = (int64_t)(a->start - b->start);
 
-	return a->lease.id == b->lease.id || (same_ends(&a->lease, &b->lease) && apart > -SAME_START_NS && apart < SAME_START_NS);
+	if (a->id == b->id)
+		return true;
+	if (!same_ends(a, b) || (a->cookie && b->cookie && a->cookie != b->cookie))
+		return false;
+	if (a_found && b_found)
+		return !a->tgid || !b->tgid || a->tgid == b->tgid;
+	return (a_found || apart < SAME_START_NS) && (b_found || apart > -SAME_START_NS);
 }
 
 static struct why_holder *explained(struct why_explain *x, const struct event *lease)
 {
 	for (size_t i = 0; i < x->holders.n; i++)
-		if (same_life(&x->holders.at[i].ev, lease))
+		if (same_life(&x->holders.at[i].ev.lease, &lease->lease))
 			return &x->holders.at[i];
 	return NULL;
 }
@@ -223,17 +233,36 @@ int why_explain_fresh(struct why_explain *x, const struct event *lease)
 	return why_explain_lease(x, lease);
 }
 
+/* Another recorder saw the beginning. */
+static int explain_begun(struct why_explain *x, struct why_holder *h, const struct event *lease)
+{
+	const uint8_t listens = h->ev.lease.flags & PL_F_LISTEN;
+	struct event begun;
+
+	if (event_copy(lease, &begun))
+		return -ENOMEM;
+	event_strings_free(&h->ev);
+	h->ev = begun;
+	h->ev.lease.flags |= listens;
+	explain_judge(x, h);
+	return 0;
+}
+
 int why_explain_lease(struct why_explain *x, const struct event *lease)
 {
 	const struct pl_lease *l = &lease->lease, *fail = &x->r.ev.lease;
+	struct why_holder *h;
 	int err;
 
 	if (x->range)
 		return why_range_add(x->range, lease, x->r.ev.ts);
 	if (x->r.cause != WHY_HELD && x->r.cause != WHY_SAME)
 		return 0;
-	if (l->netns != fail->netns || l->proto != fail->proto || l->lport != fail->lport || explained(x, lease))
+	if (l->netns != fail->netns || l->proto != fail->proto || l->lport != fail->lport)
 		return 0;
+	h = explained(x, lease);
+	if (h)
+		return (h->ev.lease.flags & PL_F_SNAPSHOT) && !(l->flags & PL_F_SNAPSHOT) ? explain_begun(x, h, lease) : 0;
 	if (x->holders.n == HOLDERS_MAX) {
 		x->r.more++;
 		return 0;
