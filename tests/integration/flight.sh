@@ -77,6 +77,22 @@ expect "now: TIME_WAIT keeps its owner" says 0 \
 	'd["now"] and d["now"][0]["pid"] == pid and "time_wait" in d["now"][0]["flags"]' 45003
 expect "now: nobody" says 1 'd["status"] == "nobody" and d["now"] == []' 60304
 expect "at a moment, before it is on disk" says 0 'd["held"][0]["pid"] == pid and d["held"][0]["kind"] == "bind"' 60303 --at now
+in_netns_child python3 -c "import signal, socket
+a = socket.socket()
+a.bind(('0.0.0.0', 45006))
+b = socket.socket(socket.AF_INET6)
+b.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+b.bind(('::', 45007))
+print('ready', flush=True)
+signal.pause()" >"$work/wild"
+wild=$child
+until_true 30 grep -q ready "$work/wild"
+expect "now: all of IPv4 serves no IPv6" says 1 'd["now"] == []' '[::1]:45006'
+expect "now: all of IPv6 alone serves no IPv4" says 1 'd["now"] == []' 127.0.0.1:45007
+expect "now: but its own" says 0 'len(d["now"]) == 1' '[::1]:45007'
+expect "at a moment: the same" says 1 'd["held"] == []' 127.0.0.1:45007 --at now
+expect "at a moment: its own" says 0 'len(d["held"]) == 1' '[::1]:45007' --at now
+kill "$wild"
 # Who may read the history and no more: what is not on disk yet is not known, and no "nobody".
 cat >"$work/refuse.py" <<'PY'
 import socket

@@ -7,7 +7,10 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include <linux/types.h>
+#include <portlife/event.h>
 #include "model/ask.h"
 
 static void test_forms(void **state)
@@ -62,9 +65,39 @@ static void test_classes(void **state)
 	assert_string_equal(ask_class_range(49152), "49152-65535");
 }
 
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *asked, *bound;
+		uint8_t sock;
+		bool meets;
+	} cases[] = {
+		{ "127.0.0.1", "127.0.0.1", 0, true }, { "127.0.0.1", "127.0.0.2", 0, false },
+		{ "127.0.0.1", "0.0.0.0", 0, true }, { "::1", "0.0.0.0", 0, false },
+		{ "::1", "::1", 0, true }, { "::1", "::2", 0, false }, { "::1", "::", 0, true },
+		{ "::1", "::", PL_S_KNOWN | PL_S_V6ONLY, true }, { "127.0.0.1", "::", PL_S_KNOWN | PL_S_V6ONLY, false },
+		{ "127.0.0.1", "::", PL_S_KNOWN, true }, { "127.0.0.1", "::", 0, true },
+		{ "127.0.0.1", "::ffff:127.0.0.1", 0, true }, { "::ffff:127.0.0.1", "127.0.0.1", 0, true },
+		{ "::ffff:127.0.0.1", "::", PL_S_KNOWN | PL_S_V6ONLY, false }, { "127.0.0.1", "::ffff:0.0.0.0", 0, true },
+		{ "::1", "::ffff:0.0.0.0", 0, false }, { "127.0.0.1", "::1", 0, false }, { "::1", "127.0.0.1", 0, false },
+		{ "0.0.0.0", "::", 0, true }, { "::", "0.0.0.0", 0, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t family = strchr(cases[i].asked, ':') ? AF_INET6 : AF_INET, of = strchr(cases[i].bound, ':') ? AF_INET6 : AF_INET;
+		uint32_t addr[4] = { 0 }, laddr[4] = { 0 };
+
+		assert_int_equal(inet_pton(family, cases[i].asked, addr), 1);
+		assert_int_equal(inet_pton(of, cases[i].bound, laddr), 1);
+		if (ask_meets(family, addr, of, laddr, cases[i].sock) != cases[i].meets)
+			fail_msg("%s asked, %s bound, options %#x", cases[i].asked, cases[i].bound, cases[i].sock);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_classes),

@@ -44,16 +44,10 @@ struct who {
 static bool who_wants(const struct who *w, const struct pl_lease *l)
 {
 	const struct ask *ask = &w->answer.ask;
-	static const uint32_t any[4];
-	const uint32_t mapped[4] = { 0, 0, htonl(0xffff), ask->addr[0] };
 
 	if (l->lport < ask->lo || l->lport > ask->hi || (w->proto && l->proto != w->proto) || (w->netns && l->netns != w->netns))
 		return false;
-	if (!ask->by_addr || !memcmp(l->laddr, any, sizeof(any)))
-		return true;
-	if (l->family == ask->family)
-		return !memcmp(l->laddr, ask->addr, ask->family == AF_INET6 ? 16 : 4);
-	return ask->family == AF_INET && !memcmp(l->laddr, mapped, sizeof(mapped));
+	return !ask->by_addr || ask_meets(ask->family, ask->addr, l->family, l->laddr, l->sock);
 }
 
 /* `told` may be older than the socket's last bind or connect: what it does not know yet is no difference. */

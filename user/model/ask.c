@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include <linux/types.h>
+#include <portlife/event.h>
 #include "base/ports.h"
 
 /* Splits "address:port"; the part behind the last ':' outside brackets is the port. */
@@ -54,6 +57,24 @@ int ask_parse(const char *text, struct ask *ret, char *why, size_t why_size)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+static const uint32_t *addr4(uint8_t family, const uint32_t addr[4])
+{
+	if (family == AF_INET)
+		return &addr[0];
+	return !addr[0] && !addr[1] && addr[2] == htonl(0xffff) ? &addr[3] : NULL;
+}
+
+bool ask_meets(uint8_t family, const uint32_t addr[4], uint8_t sock_family, const uint32_t laddr[4], uint8_t sock)
+{
+	const uint32_t *want = addr4(family, addr), *held = addr4(sock_family, laddr);
+
+	if (held)
+		return want && (!*held || *held == *want);
+	if (!(laddr[0] | laddr[1] | laddr[2] | laddr[3]))
+		return !want || !(sock & PL_S_KNOWN) || !(sock & PL_S_V6ONLY);
+	return !want && !memcmp(addr, laddr, 16);
 }
 
 const char *ask_class(uint16_t port)

@@ -23,6 +23,13 @@ struct ask {
  */
 int ask_parse(const char *text, struct ask *ret, char *why, size_t why_size);
 
+/*
+ * Whether a socket bound to `laddr` holds its port at the address `addr`; an IPv4
+ * address is also its v4-mapped form.  `sock`: its PL_S_*; [::] serves IPv4 too,
+ * unless it is known to be IPV6_V6ONLY.
+ */
+bool ask_meets(uint8_t family, const uint32_t addr[4], uint8_t sock_family, const uint32_t laddr[4], uint8_t sock);
+
 /* "well-known", "registered", "dynamic", as RFC 6335 section 6 divides them. */
 const char *ask_class(uint16_t port);
 /* "0-1023", "1024-49151", "49152-65535" */

@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "model/ask.h"
 #include "store/hot.h"
 
 #define ATTEMPTS 5
@@ -23,34 +23,13 @@
 #define HOLE_NS (2 * ROUNDED_NS)
 #define BEHIND_NS (10 * ROUNDED_NS)	/* a writer says once a second that it lives */
 
-static bool is_mapped(const uint32_t a[4])
-{
-	static const unsigned char prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return !memcmp(a, prefix, sizeof(prefix));
-}
-
-static bool same_addr(uint8_t af, const uint32_t a[4], uint8_t bf, const uint32_t b[4])
-{
-	bool a4 = af == AF_INET || is_mapped(a), b4 = bf == AF_INET || is_mapped(b);
-
-	if (a4 != b4)
-		return false;
-	return a4 ? a[af == AF_INET ? 0 : 3] == b[bf == AF_INET ? 0 : 3] : !memcmp(a, b, 16);
-}
-
-static bool is_any(const uint32_t a[4])
-{
-	return !(a[0] | a[1] | a[2] | a[3]);
-}
-
 bool history_match(const struct history_query *q, const struct file_shape *s)
 {
 	if (q->proto && q->proto != s->proto)
 		return false;
 	if (q->netns && q->netns != s->netns)
 		return false;
-	return !q->by_addr || is_any(s->laddr) || same_addr(q->family, q->laddr, s->family, s->laddr);
+	return !q->by_addr || ask_meets(q->family, q->laddr, s->family, s->laddr, s->sock);
 }
 
 bool history_is_damage(int err)

@@ -46,7 +46,7 @@ struct history_query {
 	uint32_t netns;			/* inode number, 0: any */
 	/*
 	 * With `by_addr` the lease must hold the port at this address: bound to it,
-	 * or to all (0.0.0.0, ::).  An IPv4 address also matches its v4-mapped form.
+	 * or to all of its family.  As ask_meets() (model/ask.h).
 	 */
 	bool by_addr;
 	uint8_t family;
