@@ -145,6 +145,13 @@ for bad in '--at yesterdayish' '--at 2999-01-01' '--since now --until yesterday'
 	expect "$bad is bad usage" test "$status" -eq 2
 	expect "and named in one line" test "$(grep -c '^portlife: ' "$work/stderr")" -eq 1
 done
+# The first moment of all is a time, too.
+run who 60303 --state-dir "$state" --at @0
+expect "--at @0 is a time before recording" test "$status" -eq 3
+run who 60303 --state-dir "$state" --at @0 --since yesterday
+expect "and --at with it" test "$status" -eq 2
+run who 60303 --state-dir "$state" --since 1970-01-01 --utc -o json
+expect "--since 1970-01-01 begins before recording" test "$status" -eq 3
 for bad in --retain-size --retain-age; do
 	run record --state-dir "$work/none" $bad 0
 	expect "record $bad 0 is bad usage" test "$status" -eq 2

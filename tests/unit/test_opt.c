@@ -208,6 +208,8 @@ static void test_times(void **state)
 	assert_true(ago >= 900000000000 && ago < 960000000000);
 	assert_int_equal(parse(&v, "--since|2026-11-21 04:10:00"), 0);
 	assert_true(v.since == 1795227000000000000);
+	assert_int_equal(parse(&v, "--since|@0|--until|1970-01-01|--utc"), 0);
+	assert_true(v.since == 1 && v.until == 1);	/* given: not what stands for none */
 	unsetenv("TZ");
 }
 

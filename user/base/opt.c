@@ -91,6 +91,7 @@ static int opt_set_parsed(const struct opt_state *st, const struct opt *o, const
 		form = "a span of time such as 90s or 2h30min";
 	} else if (o->type == OPT_TYPE_TIME) {
 		err = timex_parse(arg, st->now, st->utc, o->value);
+		*(int64_t *)o->value += !err && !*(int64_t *)o->value;	/* 0 says that none was given */
 		form = "a time such as 2026-11-21 04:10:00, 04:10, @1795234567 or -15min";
 	} else {
 		err = parse_size(arg, o->value);

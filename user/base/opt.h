@@ -27,7 +27,7 @@ enum opt_type {
 	OPT_TYPE_U32,		/* uint32_t, lo..hi */
 	OPT_TYPE_PORTS,		/* struct ports; given twice they add up */
 	OPT_TYPE_SPAN,		/* int64_t nanoseconds */
-	OPT_TYPE_TIME,		/* int64_t unix ns, read after --utc is known */
+	OPT_TYPE_TIME,		/* int64_t unix ns, never 0, read after --utc is known */
 	OPT_TYPE_SIZE,		/* uint64_t bytes, suffix K M G T */
 	OPT_TYPE_WORD,		/* int or enum: the value of one of `words` */
 	OPT_TYPE_CALL,		/* call(arg, value) */
