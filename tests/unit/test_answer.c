@@ -209,6 +209,11 @@ static void test_document(void **state)
 	a.median_us = 61000000;
 	answer_json(&out, &a);
 	check_golden("tests/golden/answer.json", &out);
+	strbuf_reset(&out);
+	a.now_known = false;	/* nobody and not known are two */
+	a.n_now = 0;
+	answer_json(&out, &a);
+	assert_non_null(strstr(strbuf_str(&out), "\"now\":null,\"held\":[{"));
 	strbuf_free(&out);
 }
 

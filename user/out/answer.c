@@ -261,9 +261,8 @@ void answer_text(struct strbuf *out, const struct answer *a, bool utc, int64_t n
 	say_lives(out, a, utc, now);
 }
 
-static void json_events(struct json *j, const char *key, const struct event *ev, size_t n)
+static void json_events(struct json *j, const struct event *ev, size_t n)
 {
-	json_key(j, key);
 	json_array(j);
 	for (size_t i = 0; i < n; i++) {
 		json_object(j);
@@ -320,8 +319,13 @@ void answer_json(struct strbuf *out, const struct answer *a)
 	json_port(&j, a);
 	json_key(&j, "status");
 	json_str(&j, words[a->status]);
-	json_events(&j, "now", a->now, a->n_now);
-	json_events(&j, "held", a->held, a->n_held);
+	json_key(&j, "now");
+	if (a->now_known)
+		json_events(&j, a->now, a->n_now);
+	else
+		json_null(&j);
+	json_key(&j, "held");
+	json_events(&j, a->held, a->n_held);
 	json_gaps(&j, a);
 	json_key(&j, "lives");
 	json_uint(&j, a->lives);
