@@ -102,7 +102,6 @@ static void say_holes(struct strbuf *out)
 	a.hole = HOLE_EVICTED;
 	say(out, "removed by retention", &a);
 	a.hole = HOLE_UNREAD;
-	a.unread = T0 - SEC;
 	say(out, "a recorder that may not be asked", &a);
 	a.hole = HOLE_NO_HISTORY;
 	a.history = false;
@@ -127,6 +126,34 @@ static void say_held(struct strbuf *out, const struct event *ended, const struct
 	a.lives = 1;
 	a.reserved = true;
 	say(out, "held in a span with a gap", &a);
+}
+
+static void say_gaps(struct strbuf *out)
+{
+	static const struct gap gaps[] = {
+		{ .lost = -1, .from = T0 + 100 * SEC, .to = INT64_MAX, .cause = GAP_CRASH },
+		{ .lost = 1, .from = T0, .to = T0 + SEC, .cause = GAP_RING },
+		{ .lost = -1, .from = T0 - 9 * SEC, .to = T0 - 8 * SEC, .cause = GAP_STOPPED },
+		{ .lost = -1, .from = T0 - 20 * SEC, .to = T0 - 10 * SEC, .cause = GAP_BOOT },
+		{ .lost = 7, .from = T0 - 40 * SEC, .to = T0 - 30 * SEC, .cause = GAP_TABLE },
+	};
+	struct answer a = asked("60303");
+
+	a.asked_span = true;
+	a.since = a.recorded_since - SEC;
+	a.evicted_before = a.recorded_since + SEC;
+	a.hole = HOLE_GAP;
+	a.status = ANSWER_INCOMPLETE;
+	say(out, "a span that begins before recording, with what retention removed", &a);
+	a.gaps = gaps;
+	a.n_gaps = 5;
+	a.evicted_before = 0;
+	say(out, "and gaps", &a);
+	a.asked_span = false;
+	a.asked_now = a.now_known = true;
+	a.hole = HOLE_NONE;
+	a.n_gaps = 4;
+	say(out, "now, and a history with gaps", &a);
 }
 
 static void say_now(struct strbuf *out, const struct event *ended, const struct event *open)
@@ -183,6 +210,7 @@ static void test_text(void **state)
 	say_holes(&out);
 	say_held(&out, &ended, &open);
 	say_now(&out, &ended, &open);
+	say_gaps(&out);
 	check_golden("tests/golden/answer.text", &out);
 	strbuf_free(&out);
 }

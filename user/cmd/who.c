@@ -256,15 +256,16 @@ static int gap_seen(void *ctx, const struct gap *gap)
 	return 0;
 }
 
-static enum answer_hole who_hole(const struct history_coverage *c, size_t rows)
+/* A span that only begins in what was not recorded, or removed, is seen in part. */
+static enum answer_hole who_hole(const struct answer *a, const struct history_coverage *c, size_t rows)
 {
 	switch (history_verdict(c, rows)) {
 	case HISTORY_LOST:
 		return HOLE_GAP;
 	case HISTORY_BEFORE:
-		return HOLE_BEFORE;
+		return a->until < a->recorded_since ? HOLE_BEFORE : HOLE_GAP;
 	case HISTORY_EVICTED:
-		return HOLE_EVICTED;
+		return a->until < a->evicted_before ? HOLE_EVICTED : HOLE_GAP;
 	default:
 		return history_incomplete(c) ? HOLE_GAP : HOLE_NONE;
 	}
@@ -280,10 +281,10 @@ static int who_peer(struct who *w, int pid)
 
 	if (!err || err == -ENOMEM)
 		return err;
-	a->unread = gap.from = late > a->recorded_since ? late : a->recorded_since;
-	if (a->until <= a->unread)
+	gap.from = late > a->recorded_since ? late : a->recorded_since;
+	if (a->until <= gap.from)
 		return 0;
-	if (a->hole == HOLE_NONE || a->hole == HOLE_BEFORE || a->hole == HOLE_EVICTED)
+	if (a->hole == HOLE_NONE)
 		a->hole = HOLE_UNREAD;
 	return gap_seen(w, &gap);
 }
@@ -304,6 +305,7 @@ static int who_history(struct who *w, struct history *h)
 	history_info(h, &info);
 	a->history = true;
 	a->recorded_since = info.recorded_since;
+	a->evicted_before = info.evicted_before;
 	if (!a->asked_span)
 		a->since = q.since = info.recorded_since ? info.recorded_since : 0;
 	err = cmd_check_time(w->at ? "--at" : "--since", a->since, w->now, info.youngest);
@@ -314,7 +316,7 @@ static int who_history(struct who *w, struct history *h)
 	if (!err)
 		err = history_gaps(h, q.since, q.until, gap_seen, w);
 	/* Without a time asked for, gaps are shown but only one's own question can be incomplete. */
-	a->hole = a->asked_span ? who_hole(&cover, w->held.n) : HOLE_NONE;
+	a->hole = a->asked_span ? who_hole(a, &cover, w->held.n) : HOLE_NONE;
 	w->boot_to_unix = clock_boot_to_unix();
 	if (!err && a->asked_span && info.live && a->since <= w->now)
 		err = who_peer(w, info.pid);
@@ -375,10 +377,19 @@ static void who_facts(struct who *w)
 		host_port_reserved(a->ask.lo, &a->reserved);
 }
 
+static int newest_first(const void *a, const void *b)
+{
+	const struct gap *x = a, *y = b;
+
+	return x->from < y->from ? 1 : -(x->from > y->from);
+}
+
 static void who_conclude(struct who *w)
 {
 	struct answer *a = &w->answer;
 
+	if (w->n_gaps)
+		qsort(w->gaps, w->n_gaps, sizeof(*w->gaps), newest_first);
 	a->now = w->held_now.at;
 	a->n_now = w->held_now.n;
 	a->held = w->held.at;

@@ -15,6 +15,8 @@
 #include "base/timex.h"
 #include "out/facts.h"
 
+#define GAPS_SAID 3
+
 /* "dig (pid 4711, root, ssh.service)" */
 static void say_owner(struct strbuf *out, const struct event *ev)
 {
@@ -141,6 +143,42 @@ static void say_when(struct strbuf *out, const struct answer *a, bool utc)
 			      timex_offset(a->until, utc, zone));
 }
 
+static void say_gap(struct strbuf *out, const struct gap *g, bool utc)
+{
+	static const char *const words[] = {
+		[GAP_RING] = "the reader was too slow", [GAP_TABLE] = "more ports were held than the table has room for",
+		[GAP_STOPPED] = "no recorder ran, it had been stopped", [GAP_CRASH] = "no recorder ran, it had been killed",
+		[GAP_BOOT] = "the host was down, or no recorder ran yet", [GAP_STORE] = "not all that was recorded is in the history",
+		[GAP_MISSED] = "the kernel passed over a hook", [GAP_DETACHED] = "somebody had taken hooks away",
+	};
+	char from[TIMEX_BUF], to[TIMEX_BUF];
+
+	if (g->to == INT64_MAX)
+		strbuf_printf(out, "  since %s: %s", timex_stamp(g->from, utc, from), words[g->cause]);
+	else
+		strbuf_printf(out, "  from %s to %s: %s", timex_stamp(g->from, utc, from), timex_stamp(g->to, utc, to), words[g->cause]);
+	if (g->lost > 0)
+		strbuf_printf(out, ", %lld event%s lost", (long long)g->lost, g->lost == 1 ? "" : "s");
+	strbuf_putc(out, '\n');
+}
+
+/* What was not seen, the newest first; all of it is in the document. */
+static void say_gaps(struct strbuf *out, const struct answer *a, bool utc)
+{
+	char when[TIMEX_BUF];
+
+	for (size_t i = 0; i < a->n_gaps && i < GAPS_SAID; i++)
+		say_gap(out, &a->gaps[i], utc);
+	if (a->n_gaps > GAPS_SAID)
+		strbuf_printf(out, "  and %zu more gap%s\n", a->n_gaps - GAPS_SAID, a->n_gaps == GAPS_SAID + 1 ? "" : "s");
+	if (!a->asked_span)
+		return;
+	if (a->since < a->evicted_before)
+		strbuf_printf(out, "  before %s: removed by retention\n", timex_stamp(a->evicted_before, utc, when));
+	if (a->since < a->recorded_since)
+		strbuf_printf(out, "  before %s: recording had not begun\n", timex_stamp(a->recorded_since, utc, when));
+}
+
 static void say_hole(struct strbuf *out, const struct answer *a, bool utc)
 {
 	char when[TIMEX_BUF];
@@ -159,15 +197,15 @@ static void say_hole(struct strbuf *out, const struct answer *a, bool utc)
 		strbuf_puts(out, "that part of the history has been removed by retention\n");
 		return;
 	case HOLE_UNREAD:
-		strbuf_printf(out, "the recorder that runs may not be asked by this user: what began after %s and is still held is not known\n",
-			      timex_stamp(a->unread, utc, when));
-		return;
+		strbuf_puts(out, "the recorder that runs may not be asked by this user: a lease that is still open may be missing\n");
+		break;
 	case HOLE_GAP:
 		if (a->lost > 0)
 			strbuf_printf(out, "%lld events were lost in that time: the answer may not be complete\n", (long long)a->lost);
 		else
 			strbuf_puts(out, "events were lost, or nobody recorded, in part of that time: the answer may not be complete\n");
 	}
+	say_gaps(out, a, utc);
 }
 
 /* Asked for a moment or a span: the sentence leads with it. */
@@ -256,6 +294,9 @@ void answer_text(struct strbuf *out, const struct answer *a, bool utc, int64_t n
 		say_now(out, a, utc, now);
 		say_before(out, a, utc, now);
 		say_hole(out, a, utc);
+		if (a->n_gaps)
+			strbuf_puts(out, "the history has gaps:\n");
+		say_gaps(out, a, utc);
 	}
 	say_facts(out, a);
 	say_lives(out, a, utc, now);

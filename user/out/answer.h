@@ -39,11 +39,11 @@ struct answer {
 	const struct event *held;	/* EV_OPEN, EV_RELEASE, newest first */
 	size_t n_held;
 	const struct gap *gaps;
-	size_t n_gaps;
+	size_t n_gaps;			/* newest first */
 	int64_t lost;			/* in the asked span, -1: some */
-	int64_t unread;			/* of HOLE_UNREAD: since when the history may lack what only the recorder knows */
 	bool history;			/* there is one */
 	int64_t recorded_since;		/* 0: unknown */
+	int64_t evicted_before;		/* 0: nothing */
 	uint64_t lives;
 	bool sampled;			/* there were many: lives and median are estimates */
 	int64_t median_us;		/* -1: none */
