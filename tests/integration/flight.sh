@@ -93,6 +93,24 @@ expect "now: but its own" says 0 'len(d["now"]) == 1' '[::1]:45007'
 expect "at a moment: the same" says 1 'd["held"] == []' 127.0.0.1:45007 --at now
 expect "at a moment: its own" says 0 'len(d["held"]) == 1' '[::1]:45007' --at now
 kill "$wild"
+in_netns_child python3 -c "import signal, socket
+held = []
+for i in range(14):
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+	s.bind(('127.0.0.1', 45008))
+	held.append(s) if i % 2 else s.close()
+print('ready', flush=True)
+signal.pause()" >"$work/many"
+many=$child
+until_true 30 grep -q ready "$work/many"
+expect "rows beyond the limit are counted" until_true 30 says 3 'len(d["held"]) == 3 and d["held_omitted"] == 11' 45008 --limit 3 --since "$before"
+expect "and said" tells 3 '^  and 11 more \(--limit\)$' 45008 --limit 3 --since "$before"
+expect "also those that are only in the table of the recorder" says 3 'd["held_omitted"] == 11' 45008 --limit 3 --since "$before"
+expect "none where all are there" says 3 'len(d["held"]) == 14 and d["held_omitted"] == 0' 45008 --limit 14 --since "$before"
+kill "$many"
+freed() { says 0 'd["now"] == [] and len(d["held"]) == 3 and d["held_omitted"] == 11 and d["lives"] == 14' 45008 --limit 3; }
+expect "of the whole history, too" until_true 30 freed
 # Who may read the history and no more: what is not on disk yet is not known, and no "nobody".
 cat >"$work/refuse.py" <<'PY'
 import socket

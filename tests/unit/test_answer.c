@@ -117,7 +117,9 @@ static void say_held(struct strbuf *out, const struct event *ended, const struct
 	a.lives = 1203;
 	a.median_us = 1200000;
 	a.last = ended;
-	say(out, "held at a moment", &a);
+	a.omitted = 4;
+	say(out, "held at a moment, by more", &a);
+	a.omitted = 0;
 	a.at = 0;
 	a.until = NOW;
 	a.hole = HOLE_GAP;
@@ -169,9 +171,10 @@ static void say_now(struct strbuf *out, const struct event *ended, const struct 
 	a.n_held = 1;
 	a.lives = 4000000;
 	a.sampled = true;
+	a.omitted = 3999999;
 	a.median_us = 900;
 	say(out, "now and before", &a);
-	a.n_now = a.n_held = 0;
+	a.n_now = a.n_held = a.omitted = 0;
 	a.now_known = false;
 	say(out, "the kernel cannot be looked at", &a);
 	a = asked("60000-61000");

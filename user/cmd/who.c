@@ -24,8 +24,6 @@
 #include "out/facts.h"
 #include "store/history.h"
 
-#define SAME_START_NS 10000000
-
 struct who {
 	struct common_opts common;
 	struct answer answer;
@@ -37,6 +35,9 @@ struct who {
 	size_t n_gaps, cap_gaps;
 	struct source *source;
 	uint64_t *ids;		/* of the leases in held_now, as the look gave them */
+	uint64_t *open;		/* ids of all in the history without an end, where there are more than `limit` rows */
+	size_t n_open;
+	uint64_t rows;		/* of the history, also those beyond `limit` */
 	int64_t boot_to_unix;
 	char service[64];
 };
@@ -164,28 +165,71 @@ static int who_now(struct who *w)
 /* ---- then ---- */
 
 /* One that was held before recording began says nothing of the time before that. */
+static bool held_then(const struct who *w, const struct event *ev)
+{
+	const struct answer *a = &w->answer;
+
+	return !a->asked_span || !(ev->lease.flags & PL_F_SNAPSHOT) || a->until >= a->recorded_since;
+}
+
 static int held_event(void *ctx, const struct event *ev)
 {
 	struct who *w = ctx;
-	const struct answer *a = &w->answer;
 
-	if (a->asked_span && (ev->lease.flags & PL_F_SNAPSHOT) && a->until < a->recorded_since)
-		return 0;
-	return event_list_add(&w->held, ev);
+	return held_then(w, ev) ? event_list_add(&w->held, ev) : 0;
 }
 
-/* Two recorders tell the same life under ids of their own, a few microseconds apart; so do two sessions of one. */
-static bool same_life(const struct event *a, const struct event *b)
+static int held_count(void *ctx, const struct event *ev)
 {
-	int64_t apart = a->start - b->start;
+	struct who *w = ctx;
+	uint64_t *open = w->open;
 
-	return a->lease.id == b->lease.id || ((same_socket(&a->lease, &b->lease) || same_socket(&b->lease, &a->lease)) &&
-					      apart > -SAME_START_NS && apart < SAME_START_NS);
+	if (!held_then(w, ev))
+		return 0;
+	w->rows++;
+	if (ev->kind != EV_OPEN)
+		return 0;
+	/* Doubled whenever it is a power of two. */
+	if (!(w->n_open & (w->n_open - 1)))
+		open = realloc(open, (w->n_open ? 2 * w->n_open : 1) * sizeof(*open));
+	if (!open)
+		return -ENOMEM;
+	w->open = open;
+	w->open[w->n_open++] = ev->lease.id;
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* How many rows there are: those of a span are counted, those of a whole history it knows itself. */
+static int held_rows(struct who *w, struct history *h, struct history_query q, const struct history_lives *lives)
+{
+	int err = 0;
+
+	w->rows = w->held.n;
+	if (w->held.n < w->limit)
+		return 0;
+	if (!w->answer.asked_span) {
+		w->rows = lives->lives > w->rows ? lives->lives : w->rows;
+		return 0;
+	}
+	w->rows = 0;
+	q.limit = 0;
+	q.unordered = true;
+	err = history_leases(h, &q, held_count, w, NULL);
+	if (w->n_open)
+		qsort(w->open, w->n_open, sizeof(*w->open), by_id);
+	return err;
 }
 
 /*
  * An open lease reaches the history within a minute; until then the recorder
- * that runs knows it.
+ * that runs knows it, under the same id.
  */
 static int held_peer(void *ctx, const struct pl_lease *l)
 {
@@ -198,8 +242,11 @@ static int held_peer(void *ctx, const struct pl_lease *l)
 	    ev.start > w->answer.until)
 		return 0;
 	for (size_t i = 0; i < w->held.n; i++)
-		if (same_life(&w->held.at[i], &ev))
+		if (w->held.at[i].lease.id == l->id)
 			return 0;
+	if (w->n_open && bsearch(&l->id, w->open, w->n_open, sizeof(*w->open), by_id))
+		return 0;
+	w->rows++;
 	if (w->held.n >= w->limit)
 		return 0;
 	err = event_list_add(&w->held, &ev);
@@ -314,6 +361,8 @@ static int who_history(struct who *w, struct history *h)
 	if (!err)
 		err = history_lives(h, &q, &lives, last_event, w);
 	if (!err)
+		err = held_rows(w, h, q, &lives);
+	if (!err)
 		err = history_gaps(h, q.since, q.until, gap_seen, w);
 	/* Without a time asked for, gaps are shown but only one's own question can be incomplete. */
 	a->hole = a->asked_span ? who_hole(a, &cover, w->held.n) : HOLE_NONE;
@@ -394,6 +443,7 @@ static void who_conclude(struct who *w)
 	a->n_now = w->held_now.n;
 	a->held = w->held.at;
 	a->n_held = w->held.n;
+	a->omitted = w->rows > w->held.n ? w->rows - w->held.n : 0;
 	a->gaps = w->gaps;
 	a->n_gaps = w->n_gaps;
 	a->last = w->last.n ? w->last.at : NULL;
@@ -420,6 +470,8 @@ static int who_print(struct who *w)
 		facts_json(&out, i < w->held_now.n ? &w->held_now.at[i] : &w->held.at[i - w->held_now.n]);
 		strbuf_putc(&out, '\n');
 	}
+	if (w->answer.omitted && (w->common.output == OUT_CSV || w->common.output == OUT_JSONL))
+		log_info("%llu more rows are not shown; --limit shows them", (unsigned long long)w->answer.omitted);
 	err = strbuf_err(&out);
 	errno = 0;
 	if (!err && (fwrite(strbuf_str(&out), 1, out.len, stdout) != out.len || fflush(stdout)))
@@ -501,5 +553,6 @@ int cmd_who(int argc, char **argv)
 	event_list_free(&w.held);
 	event_list_free(&w.last);
 	free(w.gaps);
+	free(w.open);
 	return who_exit(&w, err);
 }

@@ -424,7 +424,8 @@ int source_peer(int pid, uint16_t lo, uint16_t hi, int (*fn)(void *ctx, const st
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
 	dir = opendir(path);
 	err = dir ? 0 : -errno;
-	while (dir && !err && (entry = readdir(dir))) {
+	/* It has several descriptors of the one table. */
+	while (dir && !err && !peer.found && (entry = readdir(dir))) {
 		uint32_t id = entry->d_name[0] == '.' ? 0 : peer_map_id(pid, entry->d_name);
 
 		if (id)

@@ -208,6 +208,13 @@ static void say_hole(struct strbuf *out, const struct answer *a, bool utc)
 	say_gaps(out, a, utc);
 }
 
+static void say_omitted(struct strbuf *out, const struct answer *a)
+{
+	if (a->omitted)
+		strbuf_printf(out, "  and %s%llu more (--limit)\n", a->sampled && !a->asked_span ? "about " : "",
+			      (unsigned long long)a->omitted);
+}
+
 /* Asked for a moment or a span: the sentence leads with it. */
 static void say_then(struct strbuf *out, const struct answer *a, bool utc, int64_t now)
 {
@@ -227,6 +234,7 @@ static void say_then(struct strbuf *out, const struct answer *a, bool utc, int64
 		strbuf_putc(out, '\n');
 		say_row(out, a, &a->held[i], false, utc, now);
 	}
+	say_omitted(out, a);
 	say_hole(out, a, utc);
 }
 
@@ -243,6 +251,7 @@ static void say_before(struct strbuf *out, const struct answer *a, bool utc, int
 		strbuf_puts(out, "\n  ");
 		say_row(out, a, &a->held[i], false, utc, now);
 	}
+	say_omitted(out, a);
 }
 
 static void say_facts(struct strbuf *out, const struct answer *a)
@@ -367,6 +376,8 @@ void answer_json(struct strbuf *out, const struct answer *a)
 		json_null(&j);
 	json_key(&j, "held");
 	json_events(&j, a->held, a->n_held);
+	json_key(&j, "held_omitted");
+	json_uint(&j, a->omitted);
 	json_gaps(&j, a);
 	json_key(&j, "lives");
 	json_uint(&j, a->lives);

@@ -38,6 +38,7 @@ struct answer {
 	size_t n_now;
 	const struct event *held;	/* EV_OPEN, EV_RELEASE, newest first */
 	size_t n_held;
+	uint64_t omitted;		/* rows of the history beyond these */
 	const struct gap *gaps;
 	size_t n_gaps;			/* newest first */
 	int64_t lost;			/* in the asked span, -1: some */
