@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "model/report.h"
 #include "out/report.h"
+#include "out/report_draw.h"
 #include "unit/events.h"
 
 #define T0 EVENTS_T0
@@ -406,6 +407,38 @@ static void test_golden(void **unused)
 	report_free(r);
 }
 
+/* A name does not pass for the words and columns beside it, nor does one that is cut. */
+static void test_names(void **unused)
+{
+	struct report *r = new_report(T0, T0 + 800 * EVENTS_S, false);
+	struct event ev = life(5000, T0 + EVENTS_S, 0), fail;
+	struct strbuf out = STRBUF_INIT;
+	struct report_view v = view_of(r);
+
+	snprintf(ev.lease.comm, sizeof(ev.lease.comm), "x (1) 5");
+	ev.lease.tgid = 4711;
+	tell(r, ev);
+	fail = ev;
+	fail.kind = EV_FAIL;
+	fail.ts = ev.start;
+	fail.err = EADDRINUSE;
+	tell(r, fail);
+	assert_int_equal(report_finish(r), 0);
+	v.by = REPORT_PROCESS;
+	report_text(&out, &v);
+	assert_non_null(strstr(strbuf_str(&out), "  \"x (1) 5\" (4711)             "));
+	assert_non_null(strstr(strbuf_str(&out), " \"x (1) 5\"\n"));
+	assert_null(strstr(strbuf_str(&out), " x (1) 5"));
+	strbuf_reset(&out);
+	draw_name(&out, "a b c d e", " (7)", 11, true);
+	assert_string_equal(strbuf_str(&out), "\"a b ~\" (7)");
+	strbuf_reset(&out);
+	draw_name(&out, "abcde", " (7)", 8, true);
+	assert_string_equal(strbuf_str(&out), "abc~ (7)");
+	strbuf_free(&out);
+	report_free(r);
+}
+
 /* What the document says is what was counted, and it is one document. */
 static void test_json_reads_back(void **unused)
 {
@@ -471,7 +504,8 @@ int main(void)
 		cmocka_unit_test(test_reuse_needs_both_ends), cmocka_unit_test(test_instants), cmocka_unit_test(test_outside_the_span),
 		cmocka_unit_test(test_spaces),
 		cmocka_unit_test(test_groups_in_bounded_memory), cmocka_unit_test(test_rising), cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_golden), cmocka_unit_test(test_json_reads_back), cmocka_unit_test(test_causes_of_gaps),
+		cmocka_unit_test(test_golden), cmocka_unit_test(test_names), cmocka_unit_test(test_json_reads_back),
+		cmocka_unit_test(test_causes_of_gaps),
 		cmocka_unit_test(test_empty),
 	};
 

@@ -136,6 +136,10 @@ static void test_name(void **state)
 		{ "x\" (pid 1", "\"x\\x22 (pid 1\"", "\"x\\x22 (pid 1\"" },
 		{ "\"", "\"\\x22\"", "\"\\x22\"" }, { "\"\"a\"", "\"\\x22\\x22a\\x22\"", "\"\\x22\\x22a\\x22\"" },
 		{ "a,b", "\"a,b\"", "\"a,b\"" }, { "a\nb\x1b", "\"a\nb\x1b\"", "\"a\\x0ab\\x1b\"" }, { "\xff", "\xff", "\\xff" },
+		/* What looks like a blank, a comma or a parenthesis. */
+		{ "x\u00a0y", "\"x\u00a0y\"", "\"x\u00a0y\"" }, { "x\u2007y", "\"x\u2007y\"", "\"x\u2007y\"" },
+		{ "x\u3000y", "\"x\u3000y\"", "\"x\u3000y\"" }, { "x\uff08y", "\"x\uff08y\"", "\"x\uff08y\"" },
+		{ "x\uff0cy", "\"x\uff0cy\"", "\"x\uff0cy\"" }, { "\u00e9t\u00e9", "\u00e9t\u00e9", "\u00e9t\u00e9" },
 	};
 	struct strbuf raw = STRBUF_INIT, safe = STRBUF_INIT;
 

@@ -266,13 +266,36 @@ void str_escape_str(struct strbuf *out, const char *s)
 		str_escape(out, s, strlen(s));
 }
 
+/* A blank, or one of our own signs, or what looks like it. */
+static bool cp_is_between(uint32_t cp)
+{
+	static const struct range between[] = {
+		{ '\t', '\n' }, { ' ', ' ' }, { '"', '"' }, { '(', ')' }, { ',', ',' }, { 0xa0, 0xa0 }, { 0x1680, 0x1680 },
+		{ 0x2000, 0x200a }, { 0x202f, 0x202f }, { 0x205f, 0x205f }, { 0x3000, 0x3000 }, { 0xff02, 0xff02 },
+		{ 0xff08, 0xff09 }, { 0xff0c, 0xff0c },
+	};
+
+	return IN_RANGES(between, cp);
+}
+
+static bool needs_quotes(const char *name, size_t len)
+{
+	uint32_t cp;
+	size_t n;
+
+	for (size_t i = 0; i < len; i += n ? n : 1) {
+		n = str_decode_utf8(name + i, len - i, &cp);
+		if (n && cp_is_between(cp))
+			return true;
+	}
+	return false;
+}
+
 static void put_quoted(struct strbuf *out, const char *name, size_t len, bool escape)
 {
 	const char *end = name + len, *quote;
-	bool quotes = false;
+	bool quotes = needs_quotes(name, len);
 
-	for (size_t i = 0; i < len; i++)
-		quotes |= name[i] && strchr(" \t\n\",()", name[i]);
 	if (quotes)
 		strbuf_putc(out, '"');
 	for (; name < end; name = quote + 1) {

@@ -106,8 +106,8 @@ void str_escape_str(struct strbuf *out, const char *s);	/* NULL: nothing */
 
 /*
  * Appends a name that stands among other words: in double quotes, a quote of its
- * own as \x22, if it has a blank, a quote, a comma or a parenthesis in it, so that
- * it cannot pass for its neighbours.  Not escaped otherwise.
+ * own as \x22, if it has a blank, a quote, a comma or a parenthesis in it, or what
+ * looks like one, so that it cannot pass for its neighbours.  Not escaped otherwise.
  */
 void str_quote(struct strbuf *out, const char *name);
 /* The same, escaped. */

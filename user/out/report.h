@@ -54,8 +54,6 @@ void report_html(struct strbuf *out, const struct report_view *v);
  */
 int report_html_write(const char *path, const struct strbuf *page);
 
-/* What a group is called, escaped by nobody yet: "curl (4711)", "unknown", "no unit".  `buf` of `size` is used when needed. */
-const char *report_group_name(enum report_by by, const struct report_group *g, char *buf, size_t size);
 /* The document into the object open in `j`, with up to `rows` rows of each table. */
 void report_json_fields(struct json *j, const struct report_view *v, size_t rows);
 

@@ -91,22 +91,46 @@ static size_t fitting(const char *text, size_t len, size_t width)
 	return at;
 }
 
+/* Cuts `safe`, which ends in `quote` (it may be none), so that `width` columns hold it with the sign of the cut. */
+static void cut(struct strbuf *safe, const char *quote, size_t width, bool ascii)
+{
+	strbuf_truncate(safe, fitting(strbuf_str(safe), safe->len, width - 1 - strlen(quote)));
+	strbuf_puts(safe, ascii ? "~" : CUT);
+	strbuf_puts(safe, quote);
+}
+
+/* Puts and empties it. */
+static void put_cell(struct strbuf *out, struct strbuf *safe, const char *after, size_t width)
+{
+	size_t cols;
+
+	strbuf_puts(safe, after);
+	cols = str_width(strbuf_str(safe), safe->len);
+	strbuf_put(out, strbuf_str(safe), safe->len);
+	if (cols < width)
+		strbuf_pad(out, ' ', width - cols);
+	if (safe->err && !out->err)
+		out->err = safe->err;
+	strbuf_free(safe);
+}
+
 void draw_cell(struct strbuf *out, const char *text, size_t width, bool ascii)
 {
 	struct strbuf safe = STRBUF_INIT;
-	size_t cols;
 
 	str_escape_str(&safe, text);
-	cols = str_width(strbuf_str(&safe), safe.len);
-	if (width && cols > width) {
-		strbuf_truncate(&safe, fitting(strbuf_str(&safe), safe.len, width - 1));
-		strbuf_puts(&safe, ascii ? "~" : CUT);
-		cols = str_width(strbuf_str(&safe), safe.len);
-	}
-	strbuf_put(out, strbuf_str(&safe), safe.len);
-	if (cols < width)
-		strbuf_pad(out, ' ', width - cols);
-	if (safe.err && !out->err)
-		out->err = safe.err;
-	strbuf_free(&safe);
+	if (width && str_width(strbuf_str(&safe), safe.len) > width)
+		cut(&safe, "", width, ascii);
+	put_cell(out, &safe, "", width);
+}
+
+void draw_name(struct strbuf *out, const char *name, const char *after, size_t width, bool ascii)
+{
+	struct strbuf safe = STRBUF_INIT;
+	size_t room = width - strlen(after);
+
+	str_name(&safe, name);
+	if (width && str_width(strbuf_str(&safe), safe.len) > room)
+		cut(&safe, strbuf_str(&safe)[0] == '"' ? "\"" : "", room, ascii);
+	put_cell(out, &safe, after, width);
 }

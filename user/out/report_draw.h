@@ -21,5 +21,10 @@ void draw_bar(struct strbuf *out, uint64_t n, uint64_t most, unsigned int width,
 void draw_spark(struct strbuf *out, const uint64_t *values, size_t n, size_t width, bool ascii);
 /* Escaped, cut to `width` columns and filled up; 0: neither. */
 void draw_cell(struct strbuf *out, const char *text, size_t width, bool ascii);
+/*
+ * The same of somebody's name, in quotes where it needs them (str_name()), with
+ * words of ours behind it, " (4711)", which are never cut.
+ */
+void draw_name(struct strbuf *out, const char *name, const char *after, size_t width, bool ascii);
 
 #endif

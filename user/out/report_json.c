@@ -19,24 +19,6 @@ bool report_is_incomplete(const struct report_view *v)
 	return v->before || v->evicted || v->skipped || v->partial || v->lost || v->r->n_gaps;
 }
 
-const char *report_group_name(enum report_by by, const struct report_group *g, char *buf, size_t size)
-{
-	static const char *const none[] = {
-		[REPORT_PROCESS] = "unknown", [REPORT_EXE] = "unknown", [REPORT_UNIT] = "no unit", [REPORT_CONTAINER] = "no container",
-		[REPORT_DEST] = "no destination", [REPORT_PORT] = "", [REPORT_REFUSED] = "unknown",
-	};
-
-	if (!g->label)
-		return none[by];
-	if (by == REPORT_PROCESS)
-		snprintf(buf, size, "%s (%" PRIu32 ")", g->label, g->tgid);
-	else if (by == REPORT_PORT || by == REPORT_DEST)
-		snprintf(buf, size, "%s/%s", g->label, event_proto_name(g->proto));
-	else
-		return g->label;
-	return buf;
-}
-
 static void key_int(struct json *j, const char *key, int64_t v)
 {
 	json_key(j, key);

@@ -203,13 +203,33 @@ static void say_steps(struct strbuf *out, const struct report_view *v, const cha
 
 /* ---- groups ---- */
 
+/* "curl (4711)", "/usr/bin/curl", "no unit" */
+static void say_name(struct strbuf *out, const struct report_view *v, enum report_by by, const struct report_group *g)
+{
+	static const char *const none[] = {
+		[REPORT_PROCESS] = "unknown", [REPORT_EXE] = "unknown", [REPORT_UNIT] = "no unit", [REPORT_CONTAINER] = "no container",
+		[REPORT_DEST] = "no destination", [REPORT_PORT] = "",
+	};
+	char after[32] = "";
+
+	if (!g->label) {
+		draw_cell(out, none[by], NAME_WIDTH, v->ascii);
+		return;
+	}
+	if (by == REPORT_PROCESS)
+		snprintf(after, sizeof(after), " (%" PRIu32 ")", g->tgid);
+	else if (by == REPORT_PORT || by == REPORT_DEST)
+		snprintf(after, sizeof(after), "/%s", event_proto_name(g->proto));
+	draw_name(out, g->label, after, NAME_WIDTH, v->ascii);
+}
+
 static void say_row(struct strbuf *out, const struct report_view *v, enum report_by by, const struct report_group *g)
 {
 	const struct report_sparse *a = &g->active, *tw = &g->time_wait;
-	char name[4200], buf[DRAW_SPAN];
+	char buf[DRAW_SPAN];
 
 	strbuf_puts(out, "  ");
-	draw_cell(out, report_group_name(by, g, name, sizeof(name)), NAME_WIDTH, v->ascii);
+	say_name(out, v, by, g);
 	strbuf_printf(out, " %8" PRIu64 " %6" PRIu64, g->leases, g->open);
 	strbuf_printf(out, " %7s", a->count ? draw_span(report_sparse_quantile(a, 0.5), buf) : "-");
 	strbuf_printf(out, " %7s", a->count ? draw_span(report_sparse_quantile(a, 0.99), buf) : "-");
@@ -353,7 +373,7 @@ static void say_top(struct strbuf *out, const struct report_view *v, const char 
 		if (ev->lease.tgid)
 			snprintf(text, sizeof(text), "%u", ev->lease.tgid);
 		strbuf_printf(out, "%8s %-8s ", ev->lease.tgid ? text : "-", event_kind_name(ev->lease.kind));
-		draw_cell(out, ev->lease.tgid ? ev->lease.comm : "-", 0, v->ascii);
+		draw_name(out, ev->lease.tgid ? ev->lease.comm : "-", "", 0, v->ascii);
 		strbuf_putc(out, '\n');
 	}
 	if (t->seen > v->limit && t == &v->r->idle)
@@ -364,7 +384,6 @@ static void say_rising(struct strbuf *out, const struct report_view *v)
 {
 	const struct report_groups *set = &v->r->by[REPORT_PROCESS];
 	size_t told = 0;
-	char name[64];
 
 	for (size_t i = 0; i < set->n && told < v->limit; i++) {
 		const struct report_group *g = set->sorted[i];
@@ -374,7 +393,7 @@ static void say_rising(struct strbuf *out, const struct report_view *v)
 		if (!told++)
 			strbuf_puts(out, "\nHOLDS MORE AND MORE PORTS\n");
 		strbuf_puts(out, "  ");
-		draw_cell(out, report_group_name(REPORT_PROCESS, g, name, sizeof(name)), NAME_WIDTH, v->ascii);
+		say_name(out, v, REPORT_PROCESS, g);
 		for (size_t k = 0; k < REPORT_TREND; k++)
 			strbuf_printf(out, " %u", g->trend[k]);
 		strbuf_putc(out, '\n');
@@ -398,7 +417,7 @@ static void say_refused(struct strbuf *out, const struct report_view *v)
 			snprintf(port, sizeof(port), "any/%s", event_proto_name(g->proto));
 		strbuf_printf(out, "  %-14s %-12s %8" PRIu64 "  %-23s ", event_errno_name(g->err), port, g->fails,
 			      timex_stamp(g->last, v->utc, stamp));
-		draw_cell(out, g->label ? g->label : "-", 0, v->ascii);
+		draw_name(out, g->label ? g->label : "-", "", 0, v->ascii);
 		strbuf_putc(out, '\n');
 	}
 }
