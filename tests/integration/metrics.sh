@@ -38,14 +38,15 @@ address=127.0.0.1:9911
 cg=/sys/fs/cgroup
 [[ -e $cg/cgroup.procs ]] || cg=/sys/fs/cgroup/unified
 evil=$cg/portlife-$$-$'e"\\\x1bvil\xff'
+other=$cg/lxc.payload.other	# as the series of all that have none of their own
 own=$(sed -n 's/^0:://p' /proc/self/cgroup)
 hostile=
-if mkdir "$evil" 2>/dev/null; then
+if mkdir "$evil" "$other" 2>/dev/null; then
 	hostile=1
 	cat >"$work/hold.py" <<-'PY'
-		import signal, socket
+		import signal, socket, sys
 		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		s.bind(('127.0.0.1', 45010))
+		s.bind(('127.0.0.1', int(sys.argv[1])))
 		print('held', flush=True)
 		signal.pause()
 	PY
@@ -53,7 +54,7 @@ fi
 # shellcheck disable=SC2317 # the trap calls it
 leave() {
 	tests_cleanup
-	[[ -z $hostile ]] || rmdir "$evil" 2>/dev/null
+	[[ -z $hostile ]] || rmdir "$evil" "$other" 2>/dev/null
 }
 trap leave EXIT
 
@@ -61,9 +62,12 @@ record --metrics-listen $address --metrics-textfile "$text" --metrics-interval 1
 load 200 7
 if [[ $hostile ]]; then
 	echo $BASHPID >"$evil/cgroup.procs"
-	in_netns_child python3 "$work/hold.py" >"$work/held"
+	in_netns_child python3 "$work/hold.py" 45010 >"$work/held"
+	echo $BASHPID >"$other/cgroup.procs"
+	in_netns_child python3 "$work/hold.py" 45011 >"$work/held.other"
 	echo $BASHPID >"$cg$own/cgroup.procs"
 	until_true 20 grep -q held "$work/held"
+	until_true 20 grep -q held "$work/held.other"
 fi
 exact() {
 	client get $address >"$work/got" && grep -q '^portlife_allocations_total{proto="udplite",family="ipv4",kind="bind0"} 200$' "$work/got" &&
@@ -90,6 +94,8 @@ if [[ $hostile ]]; then
 	label="portlife_workload_ports_in_use{workload=\"/portlife-$$-e\\\"\\\\x5c\\\\x1bvil\\\\xff\"} 1"
 	plain="portlife_workload_ports_in_use{workload=\"/portlife-$$-e\\\"\\\\\\\\x1bvil\\\\xff\"} 1"
 	expect "a hostile cgroup as a label" grep -qxF -e "$label" -e "$plain" "$work/got"
+	expect "a container called other is in the series of all others" \
+		test "$(grep -c '^portlife_workload_ports_in_use{workload="other"}' "$work/got")" -eq 1
 else
 	skip "a hostile cgroup as a label" "no cgroup can be made"
 fi

@@ -159,21 +159,21 @@ static void workload_name(struct recorder *r, const struct pl_lease *l, char nam
 	snprintf(name, PROM_NAME_MAX, "%s", is);
 }
 
-static struct prom_workload *workload_place(struct prom_sample *s, const char *name)
+/* Of several cgroups that have one name there is one series. */
+static struct prom_workload *workload_place(struct prom_sample *s, const char *name, size_t most)
 {
 	for (size_t i = 0; i < s->n_workloads; i++)
 		if (!strcmp(s->workloads[i].name, name))
 			return &s->workloads[i];
-	if (s->n_workloads == PROM_WORKLOADS_MAX)
+	if (s->n_workloads == most)
 		return NULL;
 	snprintf(s->workloads[s->n_workloads].name, PROM_NAME_MAX, "%s", name);
 	return &s->workloads[s->n_workloads++];
 }
 
-/* Several cgroups can have one name. */
 static void sample_workloads(struct recorder *r, const struct tally *t, struct prom_sample *s)
 {
-	struct prom_workload other = { .name = "other" };
+	uint64_t others = 0;
 
 	for (size_t i = 0; i < t->n_workloads; i++) {
 		struct prom_workload *w = NULL;
@@ -181,11 +181,12 @@ static void sample_workloads(struct recorder *r, const struct tally *t, struct p
 
 		if (s->n_workloads < PROM_WORKLOADS_MAX) {
 			workload_name(r, &t->workloads[i].sample, name);
-			w = workload_place(s, name);
+			w = workload_place(s, name, PROM_WORKLOADS_MAX);
 		}
-		(w ? w : &other)->ports += t->workloads[i].leases;
+		*(w ? &w->ports : &others) += t->workloads[i].leases;
 	}
-	s->workloads[s->n_workloads++] = other;
+	/* A container may be called so, too. */
+	workload_place(s, "other", PROM_WORKLOADS_MAX + 1)->ports += others;
 }
 
 /* ---- how near the end is ---- */
