@@ -109,10 +109,14 @@ else not_ok "replay: a folder is refused, and named" "exit $status: $(cat "$work
 run trace --replay /dev/null -o json
 expect "replay of nothing as json is one empty document" python3 -c 'import json,sys; assert json.load(open(sys.argv[1])) == []' "$work/stdout"
 
-for cgroup in /system.slice system.slice /sys/fs/cgroup/system.slice/nginx.service /sys/fs/cgroup/; do
+cgroup2=$(awk '$3 == "cgroup2" && $2 ~ "^/sys/fs/cgroup" {print $2; exit}' /proc/mounts)
+for cgroup in /system.slice system.slice /sys/fs/cgroup/system.slice/nginx.service /sys/fs/cgroup/ /sys/fs/cgroup \
+	${cgroup2:+"$cgroup2" "$cgroup2/system.slice"}; do
 	run trace --replay "$work/one.jsonl" -o jsonl --cgroup "$cgroup"
 	expect "--cgroup $cgroup" grep -q 60303 "$work/stdout"
 done
+run trace --replay "$work/one.jsonl" -o jsonl --cgroup /sys/fs/cgroupies/system.slice
+expect "--cgroup somewhere else" test "$status" -eq 0 -a ! -s "$work/stdout"
 run trace --replay "$work/one.jsonl" -o jsonl --cgroup /sys/fs/cgroup/user.slice
 expect "--cgroup of another" test "$status" -eq 0 -a ! -s "$work/stdout"
 
@@ -524,6 +528,14 @@ got = [e for e in got if e["event"] != "recorder.gap"]
 assert want and len(got) == len(want) and all(eval(sys.argv[3]) for e in got), "%d events, not %d" % (len(got), len(want))
 ' "$work/live.out" "$work/filter.out" "$expression"
 done
+
+for cgroup in / "${cgroup2:-/}"; do
+	run trace --duration 1ms --cgroup "$cgroup"
+	expect "--cgroup '$cgroup' is there" test "$status" -eq 0 -a "$(grep -c 'there is no cgroup' "$work/stderr")" -eq 0
+done
+run trace --duration 1ms --cgroup "$cgroup2/none-such.slice"
+expect "a cgroup that is not there is no error" test "$status" -eq 0
+expect "but said" grep -q "^portlife: there is no cgroup '/none-such.slice' now" "$work/stderr"
 
 # ---- replay ----
 

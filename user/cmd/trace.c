@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "cmd/cmd.h"
+#include "kern/mounts.h"
 #include "kern/recorder.h"
 #include "model/filter.h"
 #include "out/jsonl_read.h"
@@ -143,12 +144,11 @@ static int trace_replay(struct trace *t)
 	return err;
 }
 
-/* Paths of events begin at the root of the tree; people complete them from where it is mounted. */
-static const char *trace_cgroup(const char *path)
+/* It may come later; but who mistyped it should not wait for it. */
+static void trace_check_cgroup(const char *name)
 {
-	static const char root[] = "/sys/fs/cgroup/";
-
-	return path && !strncmp(path, root, sizeof(root) - 1) ? path + sizeof(root) - 1 : path;
+	if (!strpbrk(name, "*?[") && mounts_lack_cgroup(name))
+		log_warn("there is no cgroup '%s' now: until there is, nothing is told", name);
 }
 
 int cmd_trace(int argc, char **argv)
@@ -188,9 +188,12 @@ int cmd_trace(int argc, char **argv)
 	if (err)
 		return cmd_opt_exit(err);
 	f->proto = proto;
-	f->cgroup = trace_cgroup(f->cgroup);
 	if (cmd_check_ring(t.ring_size))
 		return EXIT_USAGE;
+	if (f->cgroup)
+		f->cgroup = mounts_cgroup_name(f->cgroup);
+	if (f->cgroup && !t.replay)
+		trace_check_cgroup(f->cgroup);
 	t.source = (struct source_opts){ .tier = t.tier, .scope_all = scope, .ring_size = t.ring_size, .table_size = table };
 	so.format = t.common.output;
 	so.header = t.common.header;

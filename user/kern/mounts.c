@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
@@ -28,6 +30,8 @@ static int mounts_private(const char *type)
 	close(fs);
 	return mnt;
 }
+
+static const char *const cgroup2_paths[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", NULL };
 
 static int mounts_find(const char *const *paths, long magic, const char *type)
 {
@@ -54,7 +58,49 @@ int mounts_open_tracefs(void)
 
 int mounts_open_cgroup2(void)
 {
-	static const char *const paths[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified", NULL };
+	return mounts_find(cgroup2_paths, CGROUP2_SUPER_MAGIC, "cgroup2");
+}
 
-	return mounts_find(paths, CGROUP2_SUPER_MAGIC, "cgroup2");
+/* NULL: it is mounted nowhere that we look. */
+static const char *mounts_cgroup2(void)
+{
+	struct statfs st;
+
+	for (const char *const *at = cgroup2_paths; *at; at++)
+		if (!statfs(*at, &st) && (long)st.f_type == CGROUP2_SUPER_MAGIC)
+			return *at;
+	return NULL;
+}
+
+static const char *mounts_below(const char *path, const char *mount)
+{
+	size_t len = strlen(mount);
+
+	if (strncmp(path, mount, len) || (path[len] && path[len] != '/'))
+		return NULL;
+	return path[len] ? path + len : "/";
+}
+
+const char *mounts_cgroup_name(const char *path)
+{
+	const char *mount = mounts_cgroup2(), *name = mount ? mounts_below(path, mount) : NULL;
+
+	if (!name)
+		name = mounts_below(path, "/sys/fs/cgroup");	/* of a stream that comes from another host */
+	return name ? name : path;
+}
+
+bool mounts_lack_cgroup(const char *name)
+{
+	const char *mount = mounts_cgroup2();
+	char path[4096];
+
+	if (!mount)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", mount, name);
+	if (!access(path, F_OK) || errno != ENOENT)
+		return false;
+	/* Hybrid hosts have the names of systemd beside it. */
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/systemd/%s", name);
+	return access(path, F_OK) && errno == ENOENT;
 }
