@@ -107,13 +107,13 @@ in_netns sh -c 'echo 50000 50499 >/proc/sys/net/ipv4/ip_local_port_range'
 in_netns_child python3 -c 'import signal, socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); signal.pause()'
 ns_pid=$near_pid ns_inode=$near
 in_netns sh -c 'echo 40000 40099 >/proc/sys/net/ipv4/ip_local_port_range'
-"$portlife" record --tier "$tier" --state-dir "$work/state" --summary-interval 1s --metrics-textfile "$work/prom" --metrics-interval 1s \
+"$portlife" record --tier "$tier" --state-dir "$work/state" --summary-interval 1s --metrics-textfile "$work/metrics.prom" --metrics-interval 1s \
 	--log-format json --log-file "$work/log" </dev/null 2>"$work/record.err" &
 recorder=$!
 children+=("$recorder")
 until_true 60 grep -q 'recording to' "$work/log"
 take_all
-metric() { grep -qF "portlife_port_range_$1 $2" "$work/prom"; }
+metric() { grep -qF "portlife_port_range_$1 $2" "$work/metrics.prom"; }
 # summary NETNS SIZE RESERVED USED: of the last port.summary
 summary() {
 	grep '"event":"port.summary"' "$work/log" | tail -n 1 | python3 -c '
@@ -133,7 +133,7 @@ expect "the range grows: the summary" until_true 40 summary "$near" 200 10 100
 expect "the neighbour's does not" summary "$neighbour" 500 0 1
 expect "nor in its metrics" metric "size{netns=\"$neighbour\"}" 500
 give_all
-refused() { sed -nE "s/^portlife_netns_failures_total\{netns=\"$near\",proto=\"udp\"\} //p" "$work/prom"; }
+refused() { sed -nE "s/^portlife_netns_failures_total\{netns=\"$near\",proto=\"udp\"\} //p" "$work/metrics.prom"; }
 kill "$recorder"
 wait "$recorder"
 expect "the refusals are counted, in their namespace" test "$(refused)" -eq 7

@@ -47,9 +47,9 @@ loads() {
 	wait "$child" "$one"
 }
 # metric NAME NETNS [PROTO]: of UDP, if not said
-metric() { sed -nE "s/^portlife_netns_$1_total\{netns=\"$2\",proto=\"${3:-udp}\"\} //p" "$work/prom"; }
+metric() { sed -nE "s/^portlife_netns_$1_total\{netns=\"$2\",proto=\"${3:-udp}\"\} //p" "$work/metrics.prom"; }
 # sum PREFIX: of all metrics that begin so
-sum() { grep "^$1{" "$work/prom" | awk '{ n += $NF } END { print n }'; }
+sum() { grep "^$1{" "$work/metrics.prom" | awk '{ n += $NF } END { print n }'; }
 gap() {
 	python3 - "$work/log" "/${groups##*/}/loud" <<'PY'
 import json, sys
@@ -60,7 +60,7 @@ sys.exit(0 if mine else f'none by {sys.argv[2]}: {gaps}')
 PY
 }
 
-"$portlife" record --tier "$tier" --ring-size 1M --state-dir "$work/state" --metrics-textfile "$work/prom" --metrics-interval 1s \
+"$portlife" record --tier "$tier" --ring-size 1M --state-dir "$work/state" --metrics-textfile "$work/metrics.prom" --metrics-interval 1s \
 	--log-format json --log-file "$work/log" </dev/null 2>"$work/record.err" &
 recorder=$!
 children+=("$recorder")

@@ -119,16 +119,16 @@ record_end
 # ---- errors, for a while ----
 
 # metric: refused writes so far
-metric() { sed -n 's/^portlife_store_write_errors_total //p' "$work/prom"; }
+metric() { sed -n 's/^portlife_store_write_errors_total //p' "$work/metrics.prom"; }
 more_than() { [[ $(metric) -gt $1 ]]; }
 for fault in "5 Input/output error" "30 Read-only file system"; do
 	words=${fault#* }
 	state=$disk/${fault%% *}
 	LD_PRELOAD=$(dirname "$portlife")/tests/integration/disk_fault.so DISK_FAULT_WHEN=$work/fault DISK_FAULT_DIR=$state record_start \
-		--metrics-textfile "$work/prom" --metrics-interval 1s
+		--metrics-textfile "$work/metrics.prom" --metrics-interval 1s
 	first=$(burst 500)
 	expect "$words: what happens before is written" until_true 30 all_told
-	until_true 30 test -s "$work/prom"
+	until_true 30 test -s "$work/metrics.prom"
 	expect "$words: no write was refused till then" test "$(metric)" -eq 0
 	echo "${fault%% *}" >"$work/fault"
 	second=$(burst 500)

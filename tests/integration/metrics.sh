@@ -207,6 +207,11 @@ for bad in 9911 localhost:9911 127.0.0.1: unix: '::1:80' 127.0.0.1:99999; do
 	run record --state-dir "$work/other" --config "$work/conf" --metrics-listen "$bad" --duration 1s
 	expect "'$bad' is no address" test "$status" -eq 2
 done
+for bad in portlife.txt portlife.prom.tmp prom; do
+	run record --state-dir "$work/other" --config "$work/conf" --metrics-textfile "$work/$bad" --duration 1s
+	expect "a textfile '$bad' is refused" test "$status" -eq 2
+	expect "'$bad': the reason" grep -q 'must end in .prom' "$work/stderr"
+done
 record --metrics-listen 0.0.0.0:9911 --metrics-allow-remote
 expect "unless that is asked for" client get 127.0.0.1:9911
 record_end

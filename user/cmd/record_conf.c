@@ -68,6 +68,15 @@ static void conf_opts(struct record_conf *c, struct opt opts[OPTS_MAX])
 	memcpy(opts, list, sizeof(list));
 }
 
+/* The textfile collector passes over all other names without a word. */
+static bool is_collected(const char *path)
+{
+	static const char end[] = ".prom";
+	size_t len = strlen(path), tail = sizeof(end) - 1;
+
+	return len >= tail && !strcmp(path + len - tail, end);
+}
+
 static int conf_check(const struct record_conf *c)
 {
 	if (cmd_check_ring(c->ring_size))
@@ -78,6 +87,10 @@ static int conf_check(const struct record_conf *c)
 	}
 	if (!c->retain_size || c->retain_age < SECOND_NS) {
 		log_err("--%s: nothing would be kept", !c->retain_size ? "retain-size" : "retain-age");
+		return -EINVAL;
+	}
+	if (c->textfile && !is_collected(c->textfile)) {
+		log_err("--metrics-textfile: '%s' must end in .prom", c->textfile);
 		return -EINVAL;
 	}
 	return 0;
