@@ -27,6 +27,15 @@ static int usage(FILE *to)
 	return fflush(to) ? EXIT_STORE : EXIT_OK;
 }
 
+static int run(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++)
+		if (!strcmp(argv[0], cmds[i].name))
+			return cmds[i].run(argc, argv);
+	log_err("no command '%s'; portlife --help lists them", argv[0]);
+	return EXIT_USAGE;
+}
+
 /*
  * Where stdin, stdout or stderr is closed, the next file that is opened would
  * take its number, and what is meant for a reader go into it.  Writing to what
@@ -51,15 +60,13 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (!strcmp(argv[1], "help") && argc > 2)
+		return run(2, (char *[]){ argv[2], (char []){ "--help" }, NULL });
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return usage(stdout);
 	if (!strcmp(argv[1], "--version")) {
 		printf("portlife %s\n", PORTLIFE_VERSION);
 		return fflush(stdout) ? EXIT_STORE : EXIT_OK;
 	}
-	for (size_t i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++)
-		if (!strcmp(argv[1], cmds[i].name))
-			return cmds[i].run(argc - 1, argv + 1);
-	log_err("no command '%s'; portlife --help lists them", argv[1]);
-	return EXIT_USAGE;
+	return run(argc - 1, argv + 1);
 }

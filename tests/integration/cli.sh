@@ -64,8 +64,14 @@ help_shown() {
 expect "portlife --help" help_shown
 mapfile -t commands < <("$portlife" --help | sed -nE 's/^  ([a-z]+) .*/\1/p')
 if [[ ${#commands[@]} -ge 2 ]]; then ok "--help lists ${#commands[@]} commands"; else not_ok "--help lists commands" "${commands[*]}"; fi
+refused "'whom'" help whom
 for command in "${commands[@]}"; do
 	expect "portlife $command --help" help_shown "$command"
+	cp "$work/stdout" "$work/help"
+	run "$command" -h
+	expect "portlife $command -h, the same" cmp "$work/stdout" "$work/help"
+	run help "$command"
+	expect "portlife help $command, the same" cmp "$work/stdout" "$work/help"
 	"$portlife" "$command" --help >/dev/full 2>"$work/stderr"
 	status=$?
 	if [[ $status -eq 5 && $(wc -l <"$work/stderr") -eq 1 ]]; then ok "$command --help >/dev/full exits 5"

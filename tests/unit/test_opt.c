@@ -254,6 +254,7 @@ static void test_help(void **state)
 {
 	struct values v;
 
+	assert_int_equal(parse_n(&v, 1, 1, "-h"), OPT_HELPED);
 	assert_int_equal(parse_n(&v, 1, 1, "--help"), OPT_HELPED);
 	assert_string_equal(v.err, "");
 	assert_ptr_equal(strstr(v.out, "usage: portlife test [OPTION...] PORT\ntests options\n"), v.out);
@@ -288,7 +289,7 @@ static void test_dump(void **state)
 	assert_ptr_equal(strstr(v.out, "command\ttest\tPORT\ttests options\noption\tfails\t\tflag\t\t\tonly failures\n"), v.out);
 	assert_non_null(strstr(v.out, "option\tpid\t\tnumber\tPID\t\tonly this process\n"));
 	assert_non_null(strstr(v.out, "option\toutput\to\tword\tFORMAT\ttable|jsonl|csv|json\tformat of the answer [table]\n"));
-	assert_non_null(strstr(v.out, "option\thelp\t\tflag\t\t\tshow this help\n"));
+	assert_non_null(strstr(v.out, "option\thelp\th\tflag\t\t\tshow this help\n"));
 }
 
 static void test_color(void **state)

@@ -156,7 +156,7 @@ extern const struct opt_word opt_words_color[];
 	  .value = OPT_IS(&(c)->color, enum color_mode), .help = "colour a stream of events; NO_COLOR is honoured [auto]" }, \
 	OPT_FLAG("utc", &(c)->utc, "read and show times in UTC, not in the local zone"), \
 	OPT_STR("state-dir", "DIR", &(c)->state_dir, "where the history lies [/var/lib/portlife]"), \
-	{ .type = OPT_TYPE_HELP, .name = "help", .help = "show this help" }
+	{ .type = OPT_TYPE_HELP, .letter = 'h', .name = "help", .help = "show this help" }
 
 /* Whether to colour what goes to `to`: --color, else a terminal that is not dumb and no NO_COLOR. */
 bool opt_use_color(const struct common_opts *c, FILE *to);
