@@ -439,6 +439,44 @@ static void test_names(void **unused)
 	report_free(r);
 }
 
+static void check_path(const char *path, size_t width, bool ascii, const char *want)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	draw_name(&out, path, "", width, ascii);
+	assert_string_equal(strbuf_str(&out), want);
+	strbuf_free(&out);
+}
+
+/* Long paths differ at their ends; a wide terminal shows them whole. */
+static void test_paths(void **unused)
+{
+	static const char exe[] = "/srv/applications/releases/2026-11-01/bin/server";
+	struct report *r = new_report(T0, T0 + 800 * EVENTS_S, false);
+	struct event ev = life(5000, T0 + EVENTS_S, 0);
+	struct strbuf out = STRBUF_INIT;
+	struct report_view v = view_of(r);
+
+	ev.exe = exe;
+	tell(r, ev);
+	assert_int_equal(report_finish(r), 0);
+	v.by = REPORT_EXE;
+	report_text(&out, &v);
+	assert_non_null(strstr(strbuf_str(&out), "\n  \u2026eleases/2026-11-01/bin/server        1 "));
+	strbuf_reset(&out);
+	v.width = 100;
+	report_text(&out, &v);
+	assert_non_null(strstr(strbuf_str(&out), "\n  /srv/applications/releases/2026-11-01/bin/server          1 "));
+	assert_non_null(strstr(strbuf_str(&out), "\nBY EXECUTABLE                                          LEASES "));
+	check_path("/a/bcdef", 8, false, "/a/bcdef");
+	check_path("/a/bcdef", 5, true, "~cdef");
+	check_path("/a/b c d", 6, true, "\"~c d\"");
+	check_path("/a/\u3042\u3044", 4, true, "~\u3044 ");
+	check_path("/a/\xff/b", 4, true, "~f/b");
+	strbuf_free(&out);
+	report_free(r);
+}
+
 /* What the document says is what was counted, and it is one document. */
 static void test_json_reads_back(void **unused)
 {
@@ -504,7 +542,7 @@ int main(void)
 		cmocka_unit_test(test_reuse_needs_both_ends), cmocka_unit_test(test_instants), cmocka_unit_test(test_outside_the_span),
 		cmocka_unit_test(test_spaces),
 		cmocka_unit_test(test_groups_in_bounded_memory), cmocka_unit_test(test_rising), cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_golden), cmocka_unit_test(test_names), cmocka_unit_test(test_json_reads_back),
+		cmocka_unit_test(test_golden), cmocka_unit_test(test_names), cmocka_unit_test(test_paths), cmocka_unit_test(test_json_reads_back),
 		cmocka_unit_test(test_causes_of_gaps),
 		cmocka_unit_test(test_empty),
 	};

@@ -331,6 +331,7 @@ static void view_finish(struct report_cmd *c)
 	c->view.by = c->by;
 	c->view.limit = c->limit;
 	c->view.utc = c->common.utc;
+	c->view.width = opt_width(stdout);
 	c->view.ascii = c->ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
 	c->view.live = c->live;
 	c->view.host = c->host[0] ? c->host : NULL;

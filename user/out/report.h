@@ -24,6 +24,7 @@ struct report_view {
 	const struct report *r;		/* finished */
 	enum report_by by;
 	size_t limit;			/* rows of a table */
+	unsigned int width;		/* columns of the terminal, 0: not known */
 	bool utc, ascii;
 	bool live;			/* traced, not read */
 	bool partial;			/* ended by a signal before all was read */

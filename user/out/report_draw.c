@@ -91,6 +91,35 @@ static size_t fitting(const char *text, size_t len, size_t width)
 	return at;
 }
 
+/* Where the longest end of `width` columns begins. */
+static size_t ending(const char *text, size_t len, size_t width)
+{
+	size_t cols = str_width(text, len), at = 0;
+	uint32_t cp;
+
+	while (at < len && cols > width) {
+		size_t n = str_decode_utf8(text + at, len - at, &cp);
+
+		n = n ? n : 1;
+		cols -= str_width(text + at, n);
+		at += n;
+	}
+	return at;
+}
+
+static void cut_path(struct strbuf *safe, const char *quote, size_t width, bool ascii)
+{
+	struct strbuf whole = *safe;
+	size_t from = ending(strbuf_str(&whole), whole.len, width - 1 - strlen(quote));
+
+	*safe = (struct strbuf)STRBUF_INIT;
+	strbuf_puts(safe, quote);
+	strbuf_puts(safe, ascii ? "~" : CUT);
+	strbuf_put(safe, strbuf_str(&whole) + from, whole.len - from);
+	safe->err = safe->err ? safe->err : whole.err;
+	strbuf_free(&whole);
+}
+
 /* Cuts `safe`, which ends in `quote` (it may be none), so that `width` columns hold it with the sign of the cut. */
 static void cut(struct strbuf *safe, const char *quote, size_t width, bool ascii)
 {
@@ -128,9 +157,11 @@ void draw_name(struct strbuf *out, const char *name, const char *after, size_t w
 {
 	struct strbuf safe = STRBUF_INIT;
 	size_t room = width - strlen(after);
+	const char *quote;
 
 	str_name(&safe, name);
+	quote = strbuf_str(&safe)[0] == '"' ? "\"" : "";
 	if (width && str_width(strbuf_str(&safe), safe.len) > room)
-		cut(&safe, strbuf_str(&safe)[0] == '"' ? "\"" : "", room, ascii);
+		(name[0] == '/' ? cut_path : cut)(&safe, quote, room, ascii);
 	put_cell(out, &safe, after, width);
 }

@@ -23,7 +23,8 @@ void draw_spark(struct strbuf *out, const uint64_t *values, size_t n, size_t wid
 void draw_cell(struct strbuf *out, const char *text, size_t width, bool ascii);
 /*
  * The same of somebody's name, in quotes where it needs them (str_name()), with
- * words of ours behind it, " (4711)", which are never cut.
+ * words of ours behind it, " (4711)", which are never cut.  Of a path the end is
+ * kept: that is where paths differ.
  */
 void draw_name(struct strbuf *out, const char *name, const char *after, size_t width, bool ascii);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A report for people, within 80 columns.  Names of other people are escaped
- * and cut; bars and sparklines fall back to ASCII.
+ * A report for people, within 80 columns or those of the terminal.  Names of
+ * other people are escaped and cut; bars and sparklines fall back to ASCII.
  */
 #include "out/report.h"
 
@@ -14,8 +14,17 @@
 #include "base/timex.h"
 #include "out/report_draw.h"
 
+#define WIDTH 80		/* of all but the names, which take what a terminal has beyond it */
 #define NAME_WIDTH 30
+#define NAME_MAX_WIDTH 120
 #define SPARK 60
+
+static size_t name_width(const struct report_view *v)
+{
+	size_t more = v->width > WIDTH ? v->width - WIDTH : 0;
+
+	return NAME_WIDTH + more < NAME_MAX_WIDTH ? NAME_WIDTH + more : NAME_MAX_WIDTH;
+}
 
 /* ---- what it is worth ---- */
 
@@ -213,14 +222,14 @@ static void say_name(struct strbuf *out, const struct report_view *v, enum repor
 	char after[32] = "";
 
 	if (!g->label) {
-		draw_cell(out, none[by], NAME_WIDTH, v->ascii);
+		draw_cell(out, none[by], name_width(v), v->ascii);
 		return;
 	}
 	if (by == REPORT_PROCESS)
 		snprintf(after, sizeof(after), " (%" PRIu32 ")", g->tgid);
 	else if (by == REPORT_PORT || by == REPORT_DEST)
 		snprintf(after, sizeof(after), "/%s", event_proto_name(g->proto));
-	draw_name(out, g->label, after, NAME_WIDTH, v->ascii);
+	draw_name(out, g->label, after, name_width(v), v->ascii);
 }
 
 static void say_row(struct strbuf *out, const struct report_view *v, enum report_by by, const struct report_group *g)
@@ -248,7 +257,7 @@ static void say_groups(struct strbuf *out, const struct report_view *v, enum rep
 
 	if (!n)
 		return;
-	strbuf_printf(out, "\n%-32s %8s %6s %7s %7s %7s %6s\n", titles[by], "LEASES", "NOW", "P50", "P99", "MAX", "WAIT");
+	strbuf_printf(out, "\n%-*s %8s %6s %7s %7s %7s %6s\n", (int)name_width(v) + 2, titles[by], "LEASES", "NOW", "P50", "P99", "MAX", "WAIT");
 	for (size_t i = 0; i < n; i++)
 		say_row(out, v, by, set->sorted[i]);
 	if (set->n > n || set->dropped)
