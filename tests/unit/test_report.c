@@ -218,7 +218,7 @@ static void tell_minute(struct report *r, int64_t at, uint32_t netns, uint32_t h
 	assert_int_equal(report_minute(r, &ev), 0);
 }
 
-/* Whoever has most leases comes first; a range that was set anew is said to have changed, in whatever order it is told. */
+/* Of those equally full whoever has most leases comes first; a range that was set anew is said to have changed, in whatever order it is told. */
 static void test_spaces(void **unused)
 {
 	struct report *r = new_report(T0, T0 + 1000 * EVENTS_S, false);
@@ -241,6 +241,32 @@ static void test_spaces(void **unused)
 	assert_true(r->spaces.at[0].range_changed && !r->spaces.at[1].range_changed && r->spaces.at[2].range_changed);
 	assert_int_equal(r->spaces.at[0].hi, 40009);	/* that of the latest minute */
 	assert_int_equal(r->spaces.at[2].reserved, 1);
+	report_free(r);
+}
+
+/* More namespaces than are kept apart: the fullest is there and comes first, whenever it was told. */
+static void test_fullest_spaces(void **unused)
+{
+	struct report *r = new_report(T0, T0 + 1000 * EVENTS_S, false);
+	struct event ev = life(40000, T0 + EVENTS_S, T0 + 200 * EVENTS_S);
+
+	for (uint32_t netns = 1; netns <= 40; netns++) {
+		const struct summary_netns space = { .netns = netns, .range_lo = 40000, .range_hi = 40999,
+						     .used_even = netns == 33 ? 480 : netns };
+		const struct summary sum = { .netns = &space, .n_netns = 1 };
+
+		assert_int_equal(report_minute(r, &(struct event){ .kind = EV_SUMMARY, .ts = T0 + netns * EVENTS_S, .summary = &sum }), 0);
+	}
+	for (uint32_t netns = 1; netns <= 41; netns++) {
+		ev.lease.netns = netns;
+		tell(r, ev);
+	}
+	assert_int_equal(report_finish(r), 0);
+	assert_int_equal(r->spaces.n, REPORT_SPACES);
+	assert_int_equal(r->spaces.omitted, 41 - REPORT_SPACES);
+	assert_int_equal(r->spaces.at[0].netns, 33);
+	for (size_t i = 1; i < REPORT_SPACES; i++)
+		assert_int_equal(r->spaces.at[i].netns, 41 - i - (i > 7));
 	report_free(r);
 }
 
@@ -540,7 +566,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reuse_in_any_files), cmocka_unit_test(test_reuse_of_overlapping),
 		cmocka_unit_test(test_reuse_needs_both_ends), cmocka_unit_test(test_instants), cmocka_unit_test(test_outside_the_span),
-		cmocka_unit_test(test_spaces),
+		cmocka_unit_test(test_spaces), cmocka_unit_test(test_fullest_spaces),
 		cmocka_unit_test(test_groups_in_bounded_memory), cmocka_unit_test(test_rising), cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_golden), cmocka_unit_test(test_names), cmocka_unit_test(test_paths), cmocka_unit_test(test_json_reads_back),
 		cmocka_unit_test(test_causes_of_gaps),

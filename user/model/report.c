@@ -278,10 +278,9 @@ static int keep_lease(struct report *r, const struct event *ev, int64_t end)
 
 static int space_lease(struct report *r, const struct event *ev, int64_t end)
 {
-	bool full;
-	struct report_space *sp = report_space_get(&r->spaces, ev->lease.netns, &full);
+	struct report_space *sp = report_space_keep(&r->spaces, ev->lease.netns);
 
-	r->spaces.omitted += full;
+	r->spaces.omitted += !sp;
 	return sp ? report_space_lease(&r->spaces, sp, &r->grid, ev, end, r->opts.map, reuse_add, r) : 0;
 }
 
@@ -370,8 +369,7 @@ int report_minute(struct report *r, const struct event *ev)
 		return 0;
 	r->minutes++;
 	for (unsigned int i = 0; i < ev->summary->n_netns; i++) {
-		bool full;
-		struct report_space *sp = report_space_get(&r->spaces, ev->summary->netns[i].netns, &full);
+		struct report_space *sp = report_space_get(&r->spaces, ev->summary->netns[i].netns);
 
 		if (sp)
 			report_space_minute(sp, &r->grid, ev->ts, &ev->summary->netns[i]);

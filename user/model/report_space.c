@@ -45,7 +45,7 @@ void report_grid_covered(const struct report_grid *g, int64_t start, int64_t end
 int report_spaces_init(struct report_spaces *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->at = calloc(REPORT_SPACES, sizeof(*s->at));
+	s->at = calloc(REPORT_SPACES_SEEN, sizeof(*s->at));
 	s->names = calloc(REPORT_NAMES, sizeof(*s->names));
 	s->n_names = 1;
 	return s->at && s->names ? 0 : -ENOMEM;
@@ -63,18 +63,62 @@ void report_spaces_free(struct report_spaces *s)
 	memset(s, 0, sizeof(*s));
 }
 
-struct report_space *report_space_get(struct report_spaces *s, uint32_t netns, bool *full)
+struct report_space *report_space_get(struct report_spaces *s, uint32_t netns)
 {
-	*full = false;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->at[i].netns == netns)
 			return &s->at[i];
-	if (s->n == REPORT_SPACES) {
-		*full = true;
+	if (s->n == (s->chosen ? REPORT_SPACES : REPORT_SPACES_SEEN))
 		return NULL;
-	}
 	s->at[s->n] = (struct report_space){ .netns = netns };
 	return &s->at[s->n++];
+}
+
+static uint32_t used(const struct report_minute *m)
+{
+	return m->used_even + m->used_odd;
+}
+
+/* The highest use of the range, as a part of it; 0 where the range is not known. */
+static double space_fullest(const struct report_space *sp)
+{
+	uint32_t size = sp->range_at && sp->hi - sp->lo + 1 > sp->reserved ? sp->hi - sp->lo + 1 - sp->reserved : 0;
+	uint32_t most = used(&sp->peak);
+
+	for (size_t k = 0; k < REPORT_LANES; k++)
+		for (size_t i = 0; sp->lanes[k] && i < REPORT_INSTANTS; i++) {
+			const uint32_t *held = sp->lanes[k]->in_range[i];
+
+			most = held[0] + held[1] > most ? held[0] + held[1] : most;
+		}
+	return size ? (double)most / size : 0;
+}
+
+static int compare_spaces(const void *a, const void *b)
+{
+	const struct report_space *x = a, *y = b;
+	double x_full = space_fullest(x), y_full = space_fullest(y);
+
+	if (x_full < y_full || x_full > y_full)
+		return x_full < y_full ? 1 : -1;
+	if (x->leases != y->leases)
+		return x->leases < y->leases ? 1 : -1;
+	return x->netns < y->netns ? -1 : x->netns > y->netns;
+}
+
+static void spaces_choose(struct report_spaces *s)
+{
+	if (s->n)
+		qsort(s->at, s->n, sizeof(*s->at), compare_spaces);
+	s->n = s->n < REPORT_SPACES ? s->n : REPORT_SPACES;
+	s->chosen = true;
+}
+
+struct report_space *report_space_keep(struct report_spaces *s, uint32_t netns)
+{
+	if (!s->chosen)
+		spaces_choose(s);
+	return report_space_get(s, netns);
 }
 
 static uint16_t name_of(struct report_spaces *s, const struct event *ev)
@@ -192,11 +236,6 @@ int report_space_lease(struct report_spaces *s, struct report_space *sp, const s
 
 /* ---- minutes ---- */
 
-static uint32_t used(const struct report_minute *m)
-{
-	return m->used_even + m->used_odd;
-}
-
 void report_space_minute(struct report_space *sp, const struct report_grid *g, int64_t at, const struct summary_netns *n)
 {
 	struct report_minute m = { .at = at, .used_even = n->used_even, .used_odd = n->used_odd };
@@ -233,15 +272,6 @@ static void lane_count(struct report_lane *lane, const struct report_space *sp)
 		}
 }
 
-static int compare_spaces(const void *a, const void *b)
-{
-	const struct report_space *x = a, *y = b;
-
-	if (x->leases != y->leases)
-		return x->leases < y->leases ? 1 : -1;
-	return x->netns < y->netns ? -1 : x->netns > y->netns;
-}
-
 void report_spaces_finish(struct report_spaces *s, report_reuse_fn reuse, void *ctx)
 {
 	for (size_t i = 0; i < s->n; i++)
@@ -254,6 +284,5 @@ void report_spaces_finish(struct report_spaces *s, report_reuse_fn reuse, void *
 			for (uint32_t port = 0; port < 65536; port++)
 				run_close(&lane->run[port], reuse, ctx);
 		}
-	if (s->n)
-		qsort(s->at, s->n, sizeof(*s->at), compare_spaces);
+	spaces_choose(s);
 }

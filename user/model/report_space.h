@@ -13,6 +13,7 @@
 
 #define REPORT_INSTANTS 240
 #define REPORT_SPACES 16	/* namespaces that are kept apart; leases of others are counted */
+#define REPORT_SPACES_SEEN 512	/* those of which minutes tell: the fullest are kept */
 #define REPORT_ROW_PORTS 512	/* ports to a row of the map */
 #define REPORT_ROWS (65536 / REPORT_ROW_PORTS)
 #define REPORT_NAMES 1024	/* names of inhabitants; 0 is "unknown", the last one "others" */
@@ -72,8 +73,9 @@ struct report_space {
 };
 
 struct report_spaces {
-	struct report_space *at;
+	struct report_space *at;	/* after report_spaces_finish() the fullest first */
 	size_t n;
+	bool chosen;			/* leases come: there is room for REPORT_SPACES only */
 	uint64_t omitted;		/* leases in namespaces that found no room */
 	char (*names)[PL_COMM_LEN];
 	size_t n_names;
@@ -87,8 +89,10 @@ void report_grid_covered(const struct report_grid *g, int64_t start, int64_t end
 
 int report_spaces_init(struct report_spaces *s);
 void report_spaces_free(struct report_spaces *s);
-/* NULL without memory, or (`*full`) without room; a range alone makes no space for itself when there is none. */
-struct report_space *report_space_get(struct report_spaces *s, uint32_t netns, bool *full);
+/* To tell its minutes; NULL without room. */
+struct report_space *report_space_get(struct report_spaces *s, uint32_t netns);
+/* To tell its leases: with the first of them the fullest are chosen, by the minutes told so far. */
+struct report_space *report_space_keep(struct report_spaces *s, uint32_t netns);
 
 /* Tells `reuse` each interval between two lives of a port that becomes known. */
 typedef void (*report_reuse_fn)(void *ctx, int64_t ns);
