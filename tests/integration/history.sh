@@ -89,8 +89,8 @@ import time
 print("@%.6f" % time.time())' >"$work/short"
 short=$(<"$work/short") short_end=$(now)
 ended() { says 0 'len(d["held"]) == 1 and d["held"][0]["end"]' 60401 --since "$since"; }
-expect "a life that has just ended is found" until_true 30 ended
-expect "at a moment of it" says 0 'len(d["held"]) == 1' 60401 --at "$short"
+expect "at a moment of a life that has just ended it is found" says 0 'len(d["held"]) == 1' 60401 --at "$short"
+expect "and in a span" ended
 expect "and not after its end" tells 1 '^nobody held 60401 at' 60401 --at "$short_end"
 expect "nor by a question for the other protocol" says 1 'not d["held"]' 60401 --proto tcp --since "$since"
 expect "in a span that began before recording" says 3 'len(d["held"]) == 1' 60401 --since "$before"

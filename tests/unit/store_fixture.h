@@ -130,6 +130,18 @@ static inline struct history *open_history(void)
 	return h;
 }
 
+/* As a command waits for it; false where it has not come. */
+static inline bool wait_written(int64_t at)
+{
+	struct history *h = open_history();
+	struct history_info info;
+
+	assert_int_equal(history_wait(h, at), 0);
+	history_info(h, &info);
+	history_close(h);
+	return !info.behind;
+}
+
 static inline enum history_verdict ask(uint16_t port, int64_t since, int64_t until, struct found *f, struct history_coverage *c)
 {
 	struct history_query q = { .port_lo = port, .port_hi = port, .since = since, .until = until };

@@ -5,6 +5,8 @@
  */
 #include "unit/store_fixture.h"
 
+#include <pthread.h>
+
 static void test_round_trip(void **state)
 {
 	struct store *st = open_store();
@@ -433,8 +435,8 @@ static void test_found_held_is_no_claim_for_before(void **state)
 	found.start = 0;
 	assert_int_equal(store_open_lease(st, &found), 0);
 	store_merged(st);
-	assert_int_equal(store_flush(st, WAIT_MS), 0);
 	then = clock_unix_ns();
+	assert_int_equal(store_flush(st, WAIT_MS), 0);
 	check_found_held(before, then, then);
 	found.kind = EV_RELEASE;
 	found.ts = found.end = clock_unix_ns() + 1;
@@ -634,15 +636,68 @@ static void test_writer_behind(void **state)
 	char text[96];
 
 	assert_int_equal(store_flush(st, WAIT_MS), 0);
-	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat);	/* of an older version */
 	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
-	snprintf(text, sizeof(text), "%9d %19lld %19lld\n", 1, now, now);	/* of an older version */
+	snprintf(text, sizeof(text), "%9d %19lld %19lld\n", 1, now, now);	/* of a still older one */
 	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld %19lld\n", 1, now, now, beat, beat + 3600 * SEC);
+	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld %19lld\n", 1, now, now, beat, beat);	/* what came since is on its way */
+	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
 	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, 0LL, beat);	/* the disk does not take it */
 	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
 	assert_int_equal(c.lost, -1);
 	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat - 11 * SEC);	/* it hangs */
 	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
+	store_close(st);
+}
+
+static void *drain(void *arg)
+{
+	struct store *st = arg;
+
+	for (int i = 0; i < 300; i++) {
+		store_tick(st);
+		usleep(10000);
+	}
+	return NULL;
+}
+
+/* What ended a moment ago is on its way to the disk: until it is there, nobody can be said to have held nothing. */
+static void test_not_written_yet(void **state)
+{
+	struct store *st = open_store();
+	struct history_coverage c;
+	struct history_info info;
+	struct history *h;
+	pthread_t thread;
+	struct found f;
+	int64_t now;
+
+	usleep(100000);
+	now = clock_unix_ns();
+	put(st, 1, 7007, now - 50 * MS, now);
+	assert_int_equal(ask(7007, now - 20 * MS, now - 20 * MS, &f, &c), HISTORY_LOST);
+	assert_int_equal(c.lost, -1);
+	assert_int_equal(ask(7007, now - 90 * MS, INT64_MAX - 1, &f, &c), HISTORY_LOST);
+	/* Nobody drains any more. */
+	assert_false(wait_written(now));
+	h = open_history();
+	history_info(h, &info);
+	assert_true(info.live && !info.behind && info.recorded_until < now);
+	assert_int_equal(pthread_create(&thread, NULL, drain, st), 0);
+	assert_int_equal(history_wait(h, now), 0);
+	history_info(h, &info);
+	assert_true(info.live && !info.behind && info.recorded_until >= now);
+	assert_true(clock_unix_ns() - now < 5 * SEC);
+	history_close(h);
+	assert_int_equal(ask(7007, now - 20 * MS, now - 20 * MS, &f, &c), HISTORY_HELD);
+	assert_int_equal(ask(7008, now - 20 * MS, now - 20 * MS, &f, &c), HISTORY_NOBODY);
+	/* Where nothing comes, that is said too. */
+	now = clock_unix_ns();
+	assert_true(wait_written(now));
+	assert_int_equal(ask(7008, now, now, &f, &c), HISTORY_NOBODY);
+	pthread_join(thread, NULL);
 	store_close(st);
 }
 
@@ -870,6 +925,8 @@ static void test_retention_by_size(void **state)
 	/* What is gone is said of that time, and of no other. */
 	assert_int_equal(ask(9001, began + MS, began + MS, &f, &c), HISTORY_EVICTED);
 	now = clock_unix_ns();
+	assert_int_equal(store_flush(st, WAIT_MS), 0);
+	assert_true(wait_written(now));
 	assert_int_equal(ask(9001, now, now, &f, &c), HISTORY_NOBODY);
 	assert_false(history_incomplete(&c));
 	store_close(st);
@@ -1079,7 +1136,7 @@ int main(void)
 		TEST(test_odd_bytes), TEST(test_hot_and_sealed_agree), TEST(test_rotation_by_count), TEST(test_rotation_by_space),
 		TEST(test_open_over_rotation), TEST(test_restart_continues), TEST(test_crash_continues),
 		TEST(test_restart_after_rotation), TEST(test_begin_later), TEST(test_found_held_is_no_claim_for_before),
-		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_writer_behind), TEST(test_filters),
+		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_writer_behind), TEST(test_not_written_yet), TEST(test_filters),
 		TEST(test_lives), TEST(test_many_files), TEST(test_lives_of_a_range_are_sampled), TEST(test_fails_and_minutes), TEST(test_retention_by_size),
 		TEST(test_retention_of_roll_ups), TEST(test_end_after_the_file), TEST(test_long_texts),
 		TEST(test_end_before_the_beginning), TEST(test_clock_set_back), TEST(test_clock_steps),

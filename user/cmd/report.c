@@ -162,7 +162,7 @@ static void history_default_span(const struct report_cmd *c, const struct histor
 	int64_t begin = info->evicted_before ? info->evicted_before : info->recorded_since;
 
 	*since = c->since ? c->since : begin ? begin : 1;
-	*until = c->until ? c->until : info->live || !info->recorded_until ? c->now : info->recorded_until;
+	*until = c->until ? c->until : info->behind || !info->recorded_until ? c->now : info->recorded_until;
 	if (*until >= *since)
 		return;
 	if (c->until)
@@ -209,6 +209,9 @@ static int report_history(struct report_cmd *c)
 	c->progress = isatty(STDERR_FILENO);
 	history_info(h, &info);
 	err = cmd_check_time("--since", c->since, c->now, info.youngest);
+	/* To the end of a span that was asked for; else to the end of what there is. */
+	if (!err && info.live && !info.behind && c->until > info.recorded_until)
+		err = history_wait(h, c->until);
 	if (!err)
 		err = history_read(c, h);
 	history_close(h);

@@ -31,6 +31,7 @@ struct who {
 	int proto;
 	uint32_t netns, limit;
 	struct event_list held_now, held, last;
+	struct event_list known;	/* what the recorder that runs has on record */
 	struct gap *gaps;
 	size_t n_gaps, cap_gaps;
 	struct source *source;
@@ -231,26 +232,48 @@ static int held_rows(struct who *w, struct history *h, struct history_query q, c
  * An open lease reaches the history within a minute; until then the recorder
  * that runs knows it, under the same id.
  */
-static int held_peer(void *ctx, const struct pl_lease *l)
+static int known_peer(void *ctx, const struct pl_lease *l)
 {
 	struct pl_rec rec = { .hdr = { .ts = l->start, .size = sizeof(rec), .kind = PL_REC_OPEN }, .lease = *l };
 	struct who *w = ctx;
 	struct event ev;
 	int err;
 
-	if ((l->flags & PL_F_SNAPSHOT) || !who_wants(w, l) || event_decode(&rec, w->boot_to_unix, &ev) ||
-	    ev.start > w->answer.until)
+	if ((l->flags & PL_F_SNAPSHOT) || !who_wants(w, l) || event_decode(&rec, w->boot_to_unix, &ev) || ev.start > w->answer.until)
 		return 0;
+	err = event_list_add(&w->known, &ev);
+	return err ? err : cmd_here(&w->known.at[w->known.n - 1]);
+}
+
+static int held_known(struct who *w, const struct event *ev)
+{
 	for (size_t i = 0; i < w->held.n; i++)
-		if (w->held.at[i].lease.id == l->id)
+		if (w->held.at[i].lease.id == ev->lease.id)
 			return 0;
-	if (w->n_open && bsearch(&l->id, w->open, w->n_open, sizeof(*w->open), by_id))
+	if (w->n_open && bsearch(&ev->lease.id, w->open, w->n_open, sizeof(*w->open), by_id))
 		return 0;
 	w->rows++;
-	if (w->held.n >= w->limit)
-		return 0;
-	err = event_list_add(&w->held, &ev);
-	return err ? err : cmd_here(&w->held.at[w->held.n - 1]);
+	return w->held.n < w->limit ? event_list_add(&w->held, ev) : 0;
+}
+
+/*
+ * A life that was over when the recorder was asked what it holds, and that it never told as open, is on its way to the
+ * history for a second: then look again.  `asked`: when it was asked, unix ns.
+ */
+static int who_held(struct who *w, struct history *h, const struct history_query *q, int64_t asked, struct history_coverage *cover)
+{
+	struct history_info info;
+	int err = history_leases(h, q, held_event, w, cover);
+
+	history_info(h, &info);
+	if (err || !w->answer.asked_span || !info.live || info.behind || q->until <= info.held_until ||
+	    (w->at && (w->held.n || w->known.n)))
+		return err;
+	err = history_wait(h, asked);
+	if (err)
+		return err;
+	event_list_free(&w->held);
+	return history_leases(h, q, held_event, w, cover);
 }
 
 /* A recorder that was started again goes on with the life that its history knows; the kernel's table begins anew. */
@@ -318,15 +341,17 @@ static enum answer_hole who_hole(const struct answer *a, const struct history_co
 	}
 }
 
-/* What the recorder that runs knows beyond the history; where it cannot be asked, the end of that is a gap. */
-static int who_peer(struct who *w, int pid)
+/* What the recorder that runs knows beyond the history; where it could not be asked (`peer`: why), the end of that is a gap. */
+static int who_peer(struct who *w, int peer)
 {
 	struct answer *a = &w->answer;
 	int64_t late = w->now - CMD_OPEN_LATE_NS;
 	struct gap gap = { .lost = -1, .to = w->now, .cause = GAP_STORE };
-	int err = source_peer(pid, a->ask.lo, a->ask.hi, held_peer, w);
+	int err = 0;
 
-	if (!err || err == -ENOMEM)
+	for (size_t i = 0; !err && i < w->known.n; i++)
+		err = held_known(w, &w->known.at[i]);
+	if (err || !peer)
 		return err;
 	gap.from = late > a->recorded_since ? late : a->recorded_since;
 	if (a->until <= gap.from)
@@ -346,7 +371,7 @@ static int who_history(struct who *w, struct history *h)
 	struct history_coverage cover = { 0 };
 	struct history_lives lives = { .median = -1 };
 	struct history_info info;
-	int err;
+	int err, peer = 0;
 
 	memcpy(q.laddr, a->ask.addr, sizeof(q.laddr));
 	history_info(h, &info);
@@ -356,8 +381,14 @@ static int who_history(struct who *w, struct history *h)
 	if (!a->asked_span)
 		a->since = q.since = info.recorded_since ? info.recorded_since : 0;
 	err = cmd_check_time(w->at ? "--at" : "--since", a->since, w->now, info.youngest);
+	w->boot_to_unix = clock_boot_to_unix();
+	/* Now is asked of the kernel, so that nothing need be waited for. */
+	if (!a->asked_span && info.live && !info.behind && info.recorded_until > q.since)
+		q.until = info.recorded_until;
+	if (!err && a->asked_span && info.live && a->since <= w->now)
+		peer = source_peer(info.pid, q.port_lo, q.port_hi, known_peer, w);
 	if (!err)
-		err = history_leases(h, &q, held_event, w, &cover);
+		err = peer == -ENOMEM ? peer : who_held(w, h, &q, clock_unix_ns(), &cover);
 	if (!err)
 		err = history_lives(h, &q, &lives, last_event, w);
 	if (!err)
@@ -366,9 +397,8 @@ static int who_history(struct who *w, struct history *h)
 		err = history_gaps(h, q.since, q.until, gap_seen, w);
 	/* Without a time asked for, gaps are shown but only one's own question can be incomplete. */
 	a->hole = a->asked_span ? who_hole(a, &cover, w->held.n) : HOLE_NONE;
-	w->boot_to_unix = clock_boot_to_unix();
-	if (!err && a->asked_span && info.live && a->since <= w->now)
-		err = who_peer(w, info.pid);
+	if (!err)
+		err = who_peer(w, peer);
 	if (!err && info.live)
 		err = now_from_history(w);
 	a->lives = lives.lives;
@@ -551,6 +581,7 @@ int cmd_who(int argc, char **argv)
 	}
 	event_list_free(&w.held_now);
 	event_list_free(&w.held);
+	event_list_free(&w.known);
 	event_list_free(&w.last);
 	free(w.gaps);
 	free(w.open);

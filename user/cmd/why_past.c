@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -317,16 +316,16 @@ static int past_netns(struct past *p, const struct event *fail, struct why_netns
 	return 0;
 }
 
-/* An end reaches the history within a second, and the recorder forgets it at once: look again, once. */
+/* An end reaches the history about a second later, and the recorder forgets it at once: look again, once. */
 static int past_look_again(struct past *p)
 {
-	const struct timespec second = { .tv_sec = 1, .tv_nsec = 200000000 };
+	int err;
 
 	if (p->x->r.cause != WHY_HELD || !p->recording || p->waited || why_holders_sort(&p->x->holders))
 		return 0;
 	p->waited = true;
-	nanosleep(&second, NULL);
-	return past_holders(p);
+	err = history_wait(p->h, clock_unix_ns());
+	return err ? err : past_holders(p);
 }
 
 static int batch_begin(struct past *p, const struct group *g)
@@ -438,6 +437,12 @@ static int past_ask(struct past *p)
 	p->recording = info.live;
 	past_span(p, &info, &q);
 	err = cmd_check_time(p->o->at ? "--at" : "--since", p->o->at ? p->o->at : p->o->since, p->o->now, info.youngest);
+	/* A refusal of just now is on its way there. */
+	if (!err && info.live && !info.behind && q.until > info.recorded_until) {
+		err = history_wait(p->h, q.until);
+		history_info(p->h, &info);
+		p->waited = info.behind;
+	}
 	if (!err)
 		err = why_sink_begin(&p->sink);
 	if (!err)

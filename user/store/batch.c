@@ -159,6 +159,7 @@ bool queue_put(struct queue *q, struct batch *b)
 		q->tail = &b->next;
 		q->bytes += b->cap;
 		q->put++;
+		q->told = b->drained > q->told ? b->drained : q->told;
 		pthread_cond_signal(&q->more);
 	}
 	pthread_mutex_unlock(&q->lock);
@@ -193,6 +194,16 @@ struct batch *queue_peek(struct queue *q, int ms, bool *stop)
 	return b;
 }
 
+void queue_commit(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	if (!q->head->next)
+		q->written = q->told;
+	else if (q->head->drained)
+		q->written = q->head->drained;
+	pthread_mutex_unlock(&q->lock);
+}
+
 void queue_drop(struct queue *q)
 {
 	struct batch *b;
@@ -207,6 +218,25 @@ void queue_drop(struct queue *q)
 	pthread_cond_broadcast(&q->done);
 	pthread_mutex_unlock(&q->lock);
 	free(b);
+}
+
+void queue_reach(struct queue *q, int64_t drained)
+{
+	pthread_mutex_lock(&q->lock);
+	q->told = drained;
+	if (!q->head)
+		q->written = drained;
+	pthread_mutex_unlock(&q->lock);
+}
+
+int64_t queue_written(struct queue *q)
+{
+	int64_t written;
+
+	pthread_mutex_lock(&q->lock);
+	written = q->written;
+	pthread_mutex_unlock(&q->lock);
+	return written;
 }
 
 bool queue_wait(struct queue *q, int ms)

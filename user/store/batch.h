@@ -98,6 +98,7 @@ struct batch {
 	size_t len, cap;
 	uint32_t owners, rows, leases;
 	int64_t first, last;	/* unix ns, of what would be lost with it */
+	int64_t drained;	/* boot ns: what had happened by then is in this one or before it, 0: not said */
 	bool rotate;		/* the file ends at `first` and the next begins at `last` */
 	_Alignas(8) char data[];
 };
@@ -128,6 +129,7 @@ struct queue {
 	struct batch *head, **tail;
 	size_t bytes, limit;
 	uint64_t put, taken;	/* batches, ever */
+	int64_t told, written;	/* boot ns: what had happened by then was put, is on disk */
 	bool stop;
 };
 
@@ -137,7 +139,12 @@ void queue_destroy(struct queue *q);
 bool queue_put(struct queue *q, struct batch *b);
 /* Waits up to `ms` for a batch to be there; it stays at the head until queue_drop(). */
 struct batch *queue_peek(struct queue *q, int ms, bool *stop);
+/* The head is on disk. */
+void queue_commit(struct queue *q);
 void queue_drop(struct queue *q);
+/* Nothing but what was put happened until then. */
+void queue_reach(struct queue *q, int64_t drained);
+int64_t queue_written(struct queue *q);
 /* Waits until all that was put is gone; false after `ms` (negative: for ever). */
 bool queue_wait(struct queue *q, int ms);
 void queue_stop(struct queue *q);

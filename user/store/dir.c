@@ -252,7 +252,7 @@ static int dir_lock_ask(int fd, int cmd, short type)
 
 static void dir_read_pulse(int fd, struct dir_pulse *ret)
 {
-	char text[128];
+	char text[128], *end;
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 	long long session, alive;
 	int at;
@@ -265,8 +265,11 @@ static void dir_read_pulse(int fd, struct dir_pulse *ret)
 		return;
 	ret->session = session;
 	ret->alive = alive;
-	if (text[at] == ' ')
-		ret->beat = strtoll(text + at, NULL, 10);
+	if (text[at] != ' ')
+		return;
+	ret->beat = strtoll(text + at, &end, 10);
+	if (*end == ' ')
+		ret->written = strtoll(end, NULL, 10);
 }
 
 int dir_lock(const struct store_dir *dir, int *ret_fd)
@@ -307,8 +310,8 @@ int dir_beat(int lock_fd, const struct dir_pulse *pulse)
 {
 	char text[96];
 	/* Of one length, so that a beat never leaves the tail of another. */
-	int n = snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", pulse->pid, (long long)pulse->session,
-			 (long long)pulse->alive, (long long)pulse->beat);
+	int n = snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld %19lld\n", pulse->pid, (long long)pulse->session,
+			 (long long)pulse->alive, (long long)pulse->beat, (long long)pulse->written);
 
 	return pwrite(lock_fd, text, (size_t)n, 0) == n ? 0 : -EIO;
 }

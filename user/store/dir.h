@@ -51,6 +51,7 @@ struct dir_pulse {
 	int64_t session;	/* start of the session, unix ns */
 	int64_t alive;		/* unix ns; 0: what was recorded of late cannot be written just now */
 	int64_t beat;		/* boot ns; 0: not told, by an older version */
+	int64_t written;	/* boot ns: what had ended by then is on disk; 0: not told, by an older version */
 	int pid;
 };
 

@@ -22,6 +22,9 @@
 #define ROUNDED_NS 1000000000LL	/* names are rounded to seconds */
 #define HOLE_NS (2 * ROUNDED_NS)
 #define BEHIND_NS (10 * ROUNDED_NS)	/* a writer says once a second that it lives */
+#define WAIT_NS (2 * ROUNDED_NS)	/* and by then has written what happened before */
+#define WAIT_STEP_NS 20000000L
+#define OLD_LATE_NS 1200000000LL	/* the same of an older version, which does not say what is written */
 
 bool history_match(const struct history_query *q, const struct file_shape *s)
 {
@@ -118,31 +121,52 @@ static int compare_seq(const void *a, const void *b)
 	return x->name.seq < y->name.seq ? -1 : x->name.seq > y->name.seq;
 }
 
+static void free_slots(struct slot *slots, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		file_close(slots[i].file);
+		free(slots[i].gaps);
+	}
+	free(slots);
+}
+
 static void drop_files(struct history *h)
 {
-	for (size_t i = 0; i < h->count; i++) {
-		file_close(h->slots[i].file);
-		free(h->slots[i].gaps);
-	}
-	free(h->slots);
+	free_slots(h->slots, h->count);
 	free(h->minutes);
 	h->slots = NULL;
 	h->minutes = NULL;
 	h->count = h->n_minutes = 0;
 }
 
+/* What was said of a file is not said again. */
+static void take_over(struct history *h, const struct slot *old, size_t n)
+{
+	for (size_t i = 0, k = 0; i < h->count; i++) {
+		while (k < n && old[k].name.seq < h->slots[i].name.seq)
+			k++;
+		if (k == n || strcmp(old[k].name.name, h->slots[i].name.name))
+			continue;
+		h->slots[i].bad = old[k].bad;
+		h->slots[i].partial = old[k].partial;
+	}
+}
+
 static int list_files(struct history *h)
 {
+	struct slot *old = h->slots;
+	size_t n_old = h->count;
 	struct dir_list list;
 	int err = dir_list(h->dir, &list);
 
+	h->slots = NULL;
+	h->count = 0;
 	drop_files(h);
-	if (err)
-		return err;
 	h->info.bytes = 0;
 	h->slots = calloc(list.count + 1, sizeof(*h->slots));
 	h->minutes = calloc(list.count + 1, sizeof(*h->minutes));
-	err = h->slots && h->minutes ? 0 : -ENOMEM;
+	if (!err)
+		err = h->slots && h->minutes ? 0 : -ENOMEM;
 	for (size_t i = 0; !err && i < list.count; i++) {
 		h->info.bytes += list.files[i].bytes;
 		if (list.files[i].kind == DIR_MINUTES)
@@ -153,6 +177,8 @@ static int list_files(struct history *h)
 	dir_list_free(&list);
 	if (!err && h->count)
 		qsort(h->slots, h->count, sizeof(*h->slots), compare_seq);
+	take_over(h, old, n_old);
+	free_slots(old, n_old);
 	h->info.files = (unsigned int)h->count;
 	return err;
 }
@@ -189,20 +215,29 @@ static int64_t session_end(struct history *h, struct hfile *f)
 	return until ? until : file_meta(f)->since;
 }
 
-/* A recorder that lives but does not write: its disk is full, or hangs, or it was stopped. */
+/* A recorder that lives but does not write: its disk is full or slow, or hangs, or it was stopped. */
 static bool pulse_behind(const struct dir_pulse *pulse)
 {
-	return !pulse->alive || (pulse->beat && clock_boot_ns() - pulse->beat > BEHIND_NS);
+	int64_t now = clock_boot_ns();
+
+	return !pulse->alive || (pulse->beat && time_sub_sat(now, pulse->beat) > BEHIND_NS) ||
+	       (pulse->written && time_sub_sat(now, pulse->written) > BEHIND_NS);
+}
+
+/* Before the files are looked at: what it says is written is in them then. */
+static void read_pulse(struct history *h)
+{
+	dir_pulse(h->dir, &h->pulse, &h->info.live);
+	h->info.pid = h->info.live ? h->pulse.pid : 0;
+	h->info.behind = h->info.live && pulse_behind(&h->pulse);
 }
 
 /* What the name says of the oldest, and what any file remembers of the beginning. */
 static void learn(struct history *h)
 {
-	struct dir_pulse pulse;
 	int64_t oldest = 0;
 
-	dir_pulse(h->dir, &pulse, &h->info.live);
-	h->info.pid = h->info.live ? pulse.pid : 0;
+	h->info.recorded_since = h->info.recorded_until = h->info.evicted_before = h->info.youngest = 0;
 	for (size_t i = h->count; i-- > 0;) {
 		struct hfile *f = h->slots[i].file ? h->slots[i].file : h->info.recorded_since ? NULL : history_file(h, i);
 
@@ -217,9 +252,9 @@ static void learn(struct history *h)
 		else if (f)
 			oldest = file_meta(f)->since;
 	}
-	h->behind = h->info.live && pulse_behind(&pulse);
-	if (h->info.live && !h->behind)
-		h->info.recorded_until = clock_unix_ns();
+	h->info.held_until = h->info.recorded_until;
+	if (h->info.live && !h->info.behind)
+		h->info.recorded_until = h->pulse.written ? time_add_sat(h->pulse.written, h->clock) : h->now;
 	if (h->info.recorded_until > h->info.youngest)
 		h->info.youngest = h->info.recorded_until;
 	/* The first file begins where recording did; names are rounded outward to whole seconds. */
@@ -229,23 +264,36 @@ static void learn(struct history *h)
 		h->info.recorded_since = oldest;	/* the clock has been set back since */
 }
 
-int history_open(const char *path, struct history **ret)
+static int look(struct history *h)
 {
-	struct history *h = calloc(1, sizeof(*h));
-	int err = h ? dir_open(path, false, &h->dir) : -ENOMEM;
+	int err = 0;
 
 	for (int attempt = 0; !err && attempt < ATTEMPTS; attempt++) {
+		read_pulse(h);
 		err = list_files(h);
 		/* A number that is missing may have been renamed under our eyes; or it is set aside. */
 		if (err || (!open_young(h) && (!has_hole(h) || attempt > 1)))
 			break;
 	}
+	if (!err)
+		learn(h);
+	return err;
+}
+
+int history_open(const char *path, struct history **ret)
+{
+	struct history *h = calloc(1, sizeof(*h));
+	int err = h ? dir_open(path, false, &h->dir) : -ENOMEM;
+
+	if (!err) {
+		h->now = clock_unix_ns();
+		h->clock = clock_boot_to_unix();
+		err = look(h);
+	}
 	if (!err && !h->count) {
 		log_err("state directory '%s' holds no history", path);
 		err = -ENODATA;
 	}
-	if (!err)
-		learn(h);
 	if (err) {
 		history_close(h);
 		return err;
@@ -263,6 +311,33 @@ void history_close(struct history *h)
 	free(h);
 }
 
+/* Until `at`, boot ns. */
+static bool is_written(const struct dir_pulse *pulse, int64_t at)
+{
+	return (pulse->written ? pulse->written : clock_boot_ns() - OLD_LATE_NS) >= at;
+}
+
+int history_wait(struct history *h, int64_t at)
+{
+	int64_t now = clock_unix_ns(), begun = clock_boot_ns(), until;
+	int err;
+
+	h->now = at < now ? at : now;
+	h->clock = clock_boot_to_unix();
+	until = h->now - h->clock;
+	for (read_pulse(h); h->info.live && !h->info.behind && !is_written(&h->pulse, until); read_pulse(h)) {
+		if (clock_boot_ns() - begun > WAIT_NS)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = WAIT_STEP_NS }, NULL);
+	}
+	err = look(h);
+	if (!err && h->info.live && !h->info.behind && !is_written(&h->pulse, until)) {
+		h->info.behind = true;
+		h->info.recorded_until = h->info.held_until;
+	}
+	return err;
+}
+
 void history_info(const struct history *h, struct history_info *ret)
 {
 	*ret = h->info;
@@ -270,13 +345,16 @@ void history_info(const struct history *h, struct history_info *ret)
 
 /* ---- gaps and coverage ---- */
 
-/* Nobody records, or what is recorded is not written: a gap that has not ended. */
+/* Nobody records, or what is recorded is not written yet: a gap that has not ended. */
 static int lasting_gap(struct history *h, int64_t since, int64_t until, int (*fn)(void *, const struct gap *), void *arg)
 {
 	struct gap gap = { .lost = -1, .from = h->info.recorded_until, .to = INT64_MAX,
-			   .cause = h->behind ? GAP_STORE : h->crashed ? GAP_CRASH : GAP_STOPPED };
+			   .cause = h->info.live ? GAP_STORE : h->crashed ? GAP_CRASH : GAP_STOPPED };
 
-	if ((h->info.live && !h->behind) || !h->info.recorded_until || until <= gap.from)
+	/* What is yet to come is no gap while a recorder waits for it. */
+	if (h->info.live && !h->info.behind && until > h->now)
+		until = h->now;
+	if (!h->info.recorded_until || until <= gap.from)
 		return 0;
 	return fn(arg, &gap);
 }

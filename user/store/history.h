@@ -5,10 +5,12 @@
  *
  * Nothing is ever changed there, no transaction is held over a callback's
  * return, and what is damaged or not ours is passed over, said once on stderr
- * and counted in the coverage.  Ended leases, fails and gaps are found less than
- * a second after they happened; a lease that is still open is found when the
- * recorder next looked at what is open, within a minute, so "now" and the last
- * minute need the kernel's own word too.  Times are unix ns.  One thread at a time.
+ * and counted in the coverage.  Ended leases, fails and gaps are found about a
+ * second after they happened, and the recorder says until when it has written
+ * them: what is asked of the time since is answered with a gap (history_wait()).
+ * A lease that is still open is found when the recorder next looked at what is
+ * open, within a minute, so "now" and the last minute need the kernel's own word
+ * too.  Times are unix ns.  One thread at a time.
  *
  * An answer is two things: the rows, and the coverage, which tells what the
  * rows cannot: that we were not looking, lost something, or threw it away.
@@ -27,18 +29,26 @@ struct history;
 int history_open(const char *dir, struct history **ret);
 void history_close(struct history *h);
 
-/* The facts of the directory as a whole, as of history_open(). */
+/* The facts of the directory as a whole, as of history_open() or history_wait(). */
 struct history_info {
 	int64_t recorded_since;		/* the recorder ran first, 0: unknown */
 	int64_t evicted_before;		/* retention removed what ended before, 0: nothing */
-	int64_t recorded_until;		/* all until then is there; now when `live`, unless the recorder cannot write */
+	int64_t recorded_until;		/* all until then is there; when `live`, but for what was held since `held_until` */
+	int64_t held_until;		/* what was held then is there, also where its end is not */
 	int64_t youngest;		/* files answer up to then: after recorded_until where the clock was set back since */
 	bool live;			/* a recorder is writing */
+	bool behind;			/* it is alive, but what it has recorded is not on disk in time */
 	int pid;			/* of that one, 0: unknown */
 	unsigned int files, skipped;	/* skipped: damaged or not ours, found so far */
 	uint64_t bytes;
 };
 void history_info(const struct history *h, struct history_info *ret);
+
+/*
+ * Waits until a live recorder has written what happened until `at` (up to now), at most two seconds, and looks anew at
+ * what there is.  Where it has not by then, it counts as `behind`.  0, or a negative errno.
+ */
+int history_wait(struct history *h, int64_t at);
 
 struct history_query {
 	uint16_t port_lo, port_hi;	/* inclusive */

@@ -28,7 +28,8 @@ struct history {
 	struct dir_file *minutes;
 	size_t n_minutes;
 	struct history_info info;
-	bool behind;		/* a recorder lives, but does not write */
+	struct dir_pulse pulse;
+	int64_t now, clock;	/* unix ns, and what to add to boot ns for it, of the last look at the directory */
 	bool crashed;		/* the last session did not end as it should */
 };
 

@@ -25,6 +25,7 @@ struct store {
 	struct writer w;
 	struct batch *cur;		/* being filled, NULL: none */
 	int64_t cur_since;		/* boot ns of its first row */
+	int64_t ticked, drained;	/* boot ns: of the last tick; what had happened by then was told to us */
 	struct dict *owners;		/* in the batch at hand */
 	struct idmap told;		/* open leases that this hot file knows */
 	unsigned int epoch;
@@ -97,7 +98,7 @@ int store_begin(struct store *st)
 
 	st->file_since = age > 0 ? now - age : now;
 	st->leases = st->w.hot ? hot_leases(st->w.hot) : 0;
-	st->opened_at = now;
+	st->opened_at = st->ticked = st->drained = now;
 	st->looked = st->w.unix_now();
 	st->clock = clock_boot_to_unix();
 	return writer_start(&st->w);
@@ -152,6 +153,7 @@ static void hand_over(struct store *st)
 		b = st->cur = small;
 		b->cap = b->len;
 	}
+	b->drained = st->drained;
 	if (queue_put(&st->w.queue, b))
 		st->cur = NULL;
 	else
@@ -419,10 +421,21 @@ void store_clock(struct store *st, int64_t clock)
 	make_room(st, sizeof(st->step));	/* a batch begins with it: this one, or where there is no room the next */
 }
 
+/* Nothing waits here: what was handed over is all that happened until then. */
+static void note_drained(struct store *st, int64_t at)
+{
+	st->drained = at > st->drained ? at : st->drained;
+	if (!st->cur && !st->lost.to && !st->merged && !st->step.at)
+		queue_reach(&st->w.queue, st->drained);
+}
+
 void store_tick(struct store *st)
 {
 	int64_t now = clock_boot_ns();
 
+	/* The drain of which this is the end began after the tick before, and may have taken its time. */
+	note_drained(st, st->ticked - DRAIN_NS);
+	st->ticked = now;
 	if (st->cur && now - st->cur_since >= st->opts.commit_age)
 		hand_over(st);
 	if (now >= st->rotate_at && (st->leases >= st->opts.rotate_leases || now - st->file_since >= st->opts.rotate_age)) {
@@ -436,6 +449,7 @@ void store_tick(struct store *st)
 
 int store_flush(struct store *st, int ms)
 {
+	note_drained(st, clock_boot_ns());
 	hand_over(st);
 	return queue_wait(&st->w.queue, ms) ? 0 : -ETIMEDOUT;
 }

@@ -112,7 +112,7 @@ void store_clock(struct store *st, int64_t clock);
 void store_commit(struct store *st);
 /* Ends the hot file and begins another; the old one is sealed behind our back. */
 int store_rotate(struct store *st);
-/* Commits and waits until it is on disk.  -ETIMEDOUT after `ms`. */
+/* All that has happened was told: commits and waits until it is on disk.  -ETIMEDOUT after `ms`. */
 int store_flush(struct store *st, int ms);
 /* Waits until no file waits to be sealed.  For tests and the end. */
 int store_settle(struct store *st, int ms);

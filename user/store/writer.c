@@ -214,11 +214,17 @@ static bool mend(struct writer *w, int err)
 	}
 }
 
-static void beat(struct writer *w)
+static void say_alive(struct writer *w)
 {
 	w->pulse.alive = w->behind ? 0 : w->unix_now();
 	w->pulse.beat = clock_boot_ns();
+	w->pulse.written = queue_written(&w->queue);
 	dir_beat(w->lock_fd, &w->pulse);
+}
+
+static void beat(struct writer *w)
+{
+	say_alive(w);
 	if (w->hot && dir_check(w->dir, hot_name(w->hot), NULL) == -ENOENT) {
 		log_err("history file '%s/%s' was removed: a new one is begun", w->dir->path, hot_name(w->hot));
 		drop_file(w, true);
@@ -300,6 +306,8 @@ static void *writer_main(void *arg)
 		}
 		if (try_batch(w, b)) {
 			attempts = 0;
+			queue_commit(&w->queue);
+			say_alive(w);	/* somebody may be waiting for it */
 			queue_drop(&w->queue);
 		} else if (stop && ++attempts > GIVE_UP) {
 			give_up(w, b);
@@ -365,14 +373,15 @@ int writer_open(struct writer *w, const struct store_opts *opts)
 
 int writer_start(struct writer *w)
 {
-	int64_t now = w->unix_now();
 	int err;
 
-	w->pulse = (struct dir_pulse){ .session = now, .alive = now, .beat = clock_boot_ns(), .pid = (int)getpid() };
+	w->pulse = (struct dir_pulse){ .session = w->unix_now(), .pid = (int)getpid() };
+	queue_reach(&w->queue, clock_boot_ns());
 	err = w->recovered ? try_or_wait(w, writer_begin_session) : 0;
 	if (err)
 		return err;
-	dir_beat(w->lock_fd, &w->pulse);
+	w->behind = !w->begun;
+	say_alive(w);
 	err = -pthread_create(&w->thread, NULL, writer_main, w);
 	w->running = !err;
 	return err;
