@@ -537,6 +537,40 @@ static void test_rotation_waits_for_room(void **state)
 	store_close(st);
 }
 
+static void write_slowly(void)
+{
+	usleep(20000);
+	trap_set("pwrite", "hot-000001.db-wal", 1, write_slowly, 0);
+}
+
+/* What waits for a slow disk at the end is not waited for until somebody kills us. */
+static void test_slow_disk_at_the_end(void **state)
+{
+	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .close_age = SEC };
+	struct history_coverage c;
+	unsigned int gaps[8];
+	struct store *st;
+	struct found f;
+	int64_t closed;
+
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	trap_set("pwrite", "hot-000001.db-wal", 1, write_slowly, 0);
+	for (uint64_t id = 1; id <= 60; id++) {
+		put(st, id, 100, clock_unix_ns(), clock_unix_ns());
+		store_commit(st);
+	}
+	closed = clock_unix_ns();
+	assert_int_equal(store_close(st), -EIO);
+	assert_in_range(clock_unix_ns() - closed, SEC / 2, 3 * SEC);
+	trap_off();
+	assert_int_equal(ask(100, 0, closed, &f, &c), HISTORY_HELD);
+	assert_in_range(f.count, 1, 59);
+	assert_true(c.gap);
+	store_close(open_store());
+	count_gaps(gaps);
+	assert_int_equal(gaps[GAP_CRASH], 1);
+}
+
 /* Refused before it began: what was recorded meanwhile goes with it. */
 static void test_closed_before_it_began(void **state)
 {
@@ -557,7 +591,7 @@ int main(void)
 		TEST(test_damage_that_cannot_be_set_aside), TEST(test_sealing_makes_room), TEST(test_hot_twin_of_an_evicted),
 		TEST(test_hot_twin_that_stays),
 		TEST(test_write_fails_and_the_file_is_gone), TEST(test_write_fails_and_the_file_goes), TEST(test_begins_by_itself), TEST(test_full_queue),
-		TEST(test_rotation_waits_for_room), TEST(test_closed_before_it_began),
+		TEST(test_rotation_waits_for_room), TEST(test_slow_disk_at_the_end), TEST(test_closed_before_it_began),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ static void set_defaults(struct store *st, const struct store_opts *opts)
 	st->opts.rotate_leases = opts->rotate_leases ? opts->rotate_leases : leases_a_file(opts->retain_bytes);
 	st->opts.rotate_age = or_default(opts->rotate_age, 3600 * NS_PER_SEC);
 	st->opts.commit_age = or_default(opts->commit_age, 750 * NS_PER_MS);
+	st->opts.close_age = or_default(opts->close_age, 20 * NS_PER_SEC);
 	st->opts.open_age = or_default(opts->open_age, 60 * NS_PER_SEC);
 	st->opts.dir = st->opts.host = st->opts.boot_id = st->opts.version = NULL;
 }
@@ -497,6 +498,7 @@ int store_close(struct store *st)
 
 	if (!st)
 		return 0;
+	st->w.give_up_at = clock_boot_ns() + st->opts.close_age;
 	if (st->w.running)
 		finish(st);
 	free(st->cur);

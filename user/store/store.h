@@ -30,6 +30,7 @@ struct store_opts {
 	int64_t commit_age;		/* ns [0.75 s], so that what is a second old can be read */
 	int64_t open_age;		/* ns between two looks at what is open [1 min] */
 	size_t queue_bytes;		/* [32 MiB] */
+	int64_t close_age;		/* ns that the end may take for what is not written yet [20 s: systemd waits for 30] */
 	/*
 	 * Calls store_open_lease() for each lease that is held now.  Asked for from
 	 * store_tick() when it is time and around a rotation.  May be NULL: then a
@@ -71,8 +72,8 @@ int store_open_writer(const struct store_opts *opts, struct store **ret);
 int store_begin(struct store *st);
 
 /*
- * Writes what is waiting (for at most some seconds when the disk refuses), ends the session.  0, or -EIO: not all could be
- * written, said with how many; a gap of the next session will tell.  NULL is fine.
+ * Writes what is waiting (for at most some seconds when the disk refuses, `close_age` when it is slow), ends the session.  0, or
+ * -EIO: not all could be written, said with how many; a gap of the next session will tell.  NULL is fine.
  */
 int store_close(struct store *st);
 

@@ -276,6 +276,14 @@ static bool try_batch(struct writer *w, const struct batch *b)
 	return false;
 }
 
+/* Told to stop, and the disk is slow: whoever told us does not wait for ever. */
+static bool is_late(struct writer *w)
+{
+	if (clock_boot_ns() >= w->give_up_at)
+		w->late = true;
+	return w->late;
+}
+
 static void give_up(struct writer *w, const struct batch *b)
 {
 	w->gave_up = true;
@@ -304,15 +312,16 @@ static void *writer_main(void *arg)
 				try_batch(w, NULL);
 			continue;
 		}
-		if (try_batch(w, b)) {
+		if (!(stop && is_late(w)) && try_batch(w, b)) {
 			attempts = 0;
 			queue_commit(&w->queue);
 			say_alive(w);	/* somebody may be waiting for it */
-			queue_drop(&w->queue);
-		} else if (stop && ++attempts > GIVE_UP) {
+		} else if (stop && (w->late || ++attempts > GIVE_UP)) {
 			give_up(w, b);
-			queue_drop(&w->queue);
+		} else {
+			continue;
 		}
+		queue_drop(&w->queue);
 	}
 }
 
@@ -390,9 +399,11 @@ int writer_start(struct writer *w)
 static int say_missing(const struct writer *w, const struct gap *lost)
 {
 	uint64_t rows = w->stats.lost + (lost->lost > 0 ? (uint64_t)lost->lost : 0);
+	const char *why = w->stats.last_error ? db_strerror(w->stats.last_error) :
+			  w->late ? "the disk is too slow" : "no room in memory";
 
 	log_err("history in '%s' is not complete: %llu leases and refusals could not be written (%s); the next recorder tells of a gap",
-		w->dir->path, (unsigned long long)rows, w->stats.last_error ? db_strerror(w->stats.last_error) : "no room in memory");
+		w->dir->path, (unsigned long long)rows, why);
 	return -EIO;
 }
 
@@ -412,7 +423,7 @@ int writer_close(struct writer *w, const struct gap *lost)
 		err = say_missing(w, lost);
 	else if (w->hot && w->running)
 		hot_session_update(w->hot, w->unix_now(), SESSION_STOPPED);
-	hot_close(w->hot, false);
+	hot_close(w->hot, w->late);	/* nor is there time to tidy up */
 	carry_free(w->carry);
 	queue_destroy(&w->queue);
 	pthread_mutex_destroy(&w->stats_lock);

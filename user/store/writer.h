@@ -61,6 +61,8 @@ struct writer {
 	int64_t complete;		/* until then this one has, committed */
 	bool behind;			/* the last attempt to write failed */
 	bool gave_up;			/* something could not be written before the end */
+	bool late;			/* because the disk is slow */
+	int64_t give_up_at;		/* boot ns, once the queue is stopped */
 	bool set_aside;			/* the last attempt ended with a damaged file */
 	int64_t prev_end;		/* until then the session before wrote all, 0: none */
 	int64_t recorded_since;
