@@ -353,6 +353,77 @@ static void test_hot_twin_that_stays(void **state)
 	assert_int_equal(ask(101, t0 + 115 * SEC, t0 + 115 * SEC, &f, NULL), HISTORY_EVICTED);
 }
 
+static int count_minute(void *arg, const struct event *ev)
+{
+	++*(unsigned int *)arg;
+	return 0;
+}
+
+static unsigned int minutes_told(void)
+{
+	struct history *h = open_history();
+	unsigned int n = 0;
+
+	assert_int_equal(history_minutes(h, 0, INT64_MAX - 1, count_minute, &n), 0);
+	history_close(h);
+	return n;
+}
+
+/* Two files of a minute each, and room for none that is sealed. */
+static struct store *seal_minutes(void)
+{
+	struct store *st = open_with(BOOT_A, NULL, NULL, 1);
+	struct summary sum = { .live = 3 };
+	struct event ev = { .kind = EV_SUMMARY, .summary = &sum };
+
+	for (int i = 0; i < 2; i++) {
+		ev.ts = clock_unix_ns();
+		assert_int_equal(store_minute(st, &ev), 0);
+		fill(st, i);
+		assert_int_equal(store_rotate(st), 0);
+		assert_int_equal(store_settle(st, WAIT_MS), 0);
+	}
+	return st;
+}
+
+/* The disk takes nothing just now: no file goes whose minutes are not kept. */
+static void test_minutes_that_cannot_be_kept(void **state)
+{
+	struct store *st;
+
+	trap_set("pwrite", "minutes-", 1, NULL, EIO);
+	trap.prefix = true;
+	trap_last();
+	st = seal_minutes();
+	assert_int_equal(files_with("lease-00000", ".db"), 2);
+	trap_off();
+	assert_int_equal(store_rotate(st), 0);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	assert_int_equal(files_with("lease-00000", ".db"), 0);
+	assert_int_equal(minutes_told(), 2);
+	store_close(st);
+}
+
+static void test_damaged_minutes(void **state)
+{
+	time_t now = clock_unix_ns() / SEC;
+	char name[128], year[8];
+	struct store *st;
+	FILE *file;
+
+	strftime(year, sizeof(year), "%Y", gmtime(&now));
+	snprintf(name, sizeof(name), "%s/minutes-%s.db", dir, year);
+	file = fopen(name, "w");
+	assert_non_null(file);
+	fputs("these are no minutes", file);
+	fclose(file);
+	st = seal_minutes();
+	assert_int_equal(files_with("lease-00000", ".db"), 0);
+	assert_int_equal(files_with("minutes-", ".db.corrupt"), 1);
+	assert_int_equal(minutes_told(), 2);
+	store_close(st);
+}
+
 static void remove_it_when_opened(void)
 {
 	trap_set("openat", "hot-000001.db", 2, remove_it, 0);	/* after the look whether it is still there */
@@ -589,7 +660,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sealed_under_our_eyes), TEST(test_removed_under_our_eyes), TEST(test_removed_and_no_list),
 		TEST(test_damage_that_cannot_be_set_aside), TEST(test_sealing_makes_room), TEST(test_hot_twin_of_an_evicted),
-		TEST(test_hot_twin_that_stays),
+		TEST(test_hot_twin_that_stays), TEST(test_minutes_that_cannot_be_kept), TEST(test_damaged_minutes),
 		TEST(test_write_fails_and_the_file_is_gone), TEST(test_write_fails_and_the_file_goes), TEST(test_begins_by_itself), TEST(test_full_queue),
 		TEST(test_rotation_waits_for_room), TEST(test_slow_disk_at_the_end), TEST(test_closed_before_it_began),
 	};

@@ -26,16 +26,14 @@ static int year_of(int64_t ns)
 	return gmtime_r(&t, &tm) ? tm.tm_year + 1900 : 1970;
 }
 
-/* The file of that year, made when it is missing. */
-static int open_minutes(const struct store_dir *dir, int year, sqlite3 **ret)
+/* Made when it is missing. */
+static int open_minutes(const struct store_dir *dir, const char *name, sqlite3 **ret)
 {
-	char name[DIR_NAME_MAX], tmp[DIR_NAME_MAX];
-	int err;
+	char tmp[DIR_NAME_MAX + 8];
+	int err = dir_check(dir, name, NULL);
 
-	snprintf(name, sizeof(name), "minutes-%04d.db", year);
-	err = dir_check(dir, name, NULL);
 	if (err == -ENOENT) {
-		snprintf(tmp, sizeof(tmp), ".tmp-minutes-%04d.db", year);
+		snprintf(tmp, sizeof(tmp), ".tmp-%s", name);
 		err = db_create(dir, tmp, DIR_MINUTES);
 		if (!err)
 			err = dir_publish(dir, tmp, name);
@@ -63,7 +61,7 @@ static int attach_sealed(const struct store_dir *dir, sqlite3 *db, const char *n
 }
 
 /* Once a file: if we are stopped between this and the unlink, it is not done again. */
-static int keep_minutes(const struct store_dir *dir, const struct dir_file *file)
+static int copy_minutes(const struct store_dir *dir, const struct dir_file *file, const char *name)
 {
 	static const char sql[] =
 		"BEGIN;"
@@ -77,7 +75,7 @@ static int keep_minutes(const struct store_dir *dir, const struct dir_file *file
 		"INSERT INTO main.evicted SELECT m.seq,m.since,m.until,m.leases FROM old.meta m,shift s;"
 		"COMMIT";
 	sqlite3 *db = NULL;
-	int err = open_minutes(dir, year_of(file->from), &db);
+	int err = open_minutes(dir, name, &db);
 
 	if (!err)
 		err = attach_sealed(dir, db, file->name);
@@ -87,11 +85,45 @@ static int keep_minutes(const struct store_dir *dir, const struct dir_file *file
 	return err;
 }
 
+/* The roll-ups themselves, as opposed to the file that goes. */
+static bool is_damaged(const struct store_dir *dir, const char *name)
+{
+	sqlite3 *db = NULL;
+	int err = open_minutes(dir, name, &db);
+
+	if (!err)
+		err = db_check_pages(db);
+	db_close(db);
+	return err == -EBADMSG;
+}
+
+static int keep_minutes(const struct store_dir *dir, const struct dir_file *file)
+{
+	char name[DIR_NAME_MAX];
+	int err;
+
+	snprintf(name, sizeof(name), "minutes-%04d.db", year_of(file->from));
+	err = copy_minutes(dir, file, name);
+	if (err == -EBADMSG && is_damaged(dir, name) && !dir_set_aside(dir, name)) {
+		log_err("history file '%s/%s' is damaged: set aside as '%s.corrupt'; a new one is begun", dir->path, name, name);
+		err = copy_minutes(dir, file, name);
+	}
+	/* Of what SQLite maps or grows on a full disk it only knows that it failed. */
+	return err == -EIO && dir_is_full(dir) ? -ENOSPC : err;
+}
+
+/* Of the host, not of the file: the next look may find it gone. */
+static bool is_passing(int err)
+{
+	return err == -EBUSY || err == -EIO || err == -EROFS || err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
 static int evict(const struct store_dir *dir, const struct dir_file *file)
 {
 	struct hfile *f = NULL;
 	int err = file_open(dir, file, &f);
 	char hot[DIR_NAME_MAX];
+	int stays;
 
 	file_close(f);
 	/* Not ours after all, whatever its name: never removed.  Nor is what cannot be looked at just now. */
@@ -99,10 +131,15 @@ static int evict(const struct store_dir *dir, const struct dir_file *file)
 		return err;
 	/* Its hot twin, where it could not be removed when it was sealed: it would come to light again. */
 	dir_name_hot(file->seq, hot);
-	if (dir_unlink(dir, hot))
-		return -EBUSY;
+	stays = dir_unlink(dir, hot);
+	if (stays)
+		return stays;
+	if (!err)
+		err = keep_minutes(dir, file);
+	if (is_passing(err))
+		return err;
 	/* A full disk must not keep the old file alive: its minutes go with it then. */
-	if (!err && (err = keep_minutes(dir, file)) && err != -ENOSPC)
+	if (err && err != -ENOSPC)
 		log_warn("history file '%s': its minutes could not be kept: %s", file->name, db_strerror(err));
 	return dir_unlink(dir, file->name);
 }
@@ -111,10 +148,13 @@ int retain_one(const struct store_dir *dir)
 {
 	struct dir_list list;
 	bool gone = false;
+	int err = 0;
 
 	dir_list(dir, &list);	/* empty where it cannot be read */
-	for (size_t i = 0; !gone && i < list.count; i++)
-		gone = list.files[i].kind == DIR_SEALED && !evict(dir, &list.files[i]);
+	for (size_t i = 0; !gone && !is_passing(err) && i < list.count; i++) {
+		err = list.files[i].kind == DIR_SEALED ? evict(dir, &list.files[i]) : -ENOENT;
+		gone = !err;
+	}
 	dir_list_free(&list);
 	return gone ? 0 : -ENOENT;
 }
@@ -148,11 +188,18 @@ int retain_run(const struct store_dir *dir, const struct retain_opts *opts, int6
 	for (size_t i = 0; i < list.count && list.files[i].kind != DIR_MINUTES; i++) {
 		const struct dir_file *file = &list.files[i];
 		bool old = now && opts->age >= 0 && file->to < now - opts->age;
+		bool due = old || ret->bytes > opts->bytes;
 
-		if (file->kind == DIR_SEALED && (old || ret->bytes > opts->bytes) && !evict(dir, file)) {
+		if (file->kind != DIR_SEALED)
+			continue;
+		/* None goes while an older one stays that could go. */
+		err = due && !ret->err ? evict(dir, file) : -EAGAIN;
+		if (is_passing(err))
+			ret->err = err;
+		if (!err) {
 			ret->bytes -= file->bytes;
 			ret->evicted++;
-		} else if (!ret->oldest && file->kind == DIR_SEALED) {
+		} else if (!ret->oldest) {
 			ret->oldest = file->from;
 		}
 	}

@@ -24,11 +24,12 @@ struct retain_result {
 	uint64_t bytes;		/* left on disk */
 	int64_t oldest;		/* start of the oldest file, 0: none */
 	unsigned int evicted;
+	int err;		/* that kept one which is due, 0: none; the next look tries again */
 };
 
 /* `now` must be a wall clock that can be trusted, or 0: then age does not count. */
 int retain_run(const struct store_dir *dir, const struct retain_opts *opts, int64_t now, struct retain_result *ret);
-/* The disk is full: removes the oldest sealed file.  -ENOENT: there is none. */
+/* The disk is full: removes the oldest sealed file.  -ENOENT: there is none that can go. */
 int retain_one(const struct store_dir *dir);
 
 #endif

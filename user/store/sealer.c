@@ -101,6 +101,9 @@ static void look(struct sealer_thread *s, uint32_t limit)
 	seal_waiting(s, limit);
 	if (retain_run(s->dir, &s->retain, trusted_now(s), &kept))
 		return;
+	if (kept.err && kept.err != s->retain_error)
+		log_err("history in '%s': what is to be removed stays for now: %s", s->dir->path, db_strerror(kept.err));
+	s->retain_error = kept.err;
 	pthread_mutex_lock(&s->lock);
 	s->evicted += kept.evicted;
 	s->bytes = kept.bytes;

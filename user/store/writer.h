@@ -30,6 +30,7 @@ struct sealer_thread {
 	uint64_t sealed, evicted, errors, bytes, set_aside;
 	int64_t oldest;
 	int last_error;
+	int retain_error;	/* said already */
 };
 
 int sealer_start(struct sealer_thread *s, const struct store_dir *dir, const struct retain_opts *retain);
