@@ -459,6 +459,24 @@ static void test_write_fails_and_the_file_goes(void **state)
 	write_fails_and(remove_it_when_opened);
 }
 
+/* The write that ends a file fails once: then it is ended all the same, and not gone on with. */
+static void test_rotation_fails_once(void **state)
+{
+	struct store *st = open_store();
+	struct history_coverage c;
+
+	fill(st, 0);
+	assert_int_equal(store_flush(st, WAIT_MS), 0);
+	trap_set("pwrite", "hot-000001.db-wal", 1, NULL, EIO);
+	assert_int_equal(store_rotate(st), 0);
+	assert_int_equal(store_settle(st, WAIT_MS), 0);
+	assert_int_equal(files_with("lease-000001", ".db"), 1);
+	assert_int_equal(files_with("hot-000002", ".db"), 1);
+	fill(st, 1);
+	store_close(st);
+	assert_int_equal(rows(&c), 600);
+}
+
 /* A full disk at the start, and nothing happens to be recorded when there is room again. */
 static void test_begins_by_itself(void **state)
 {
@@ -661,7 +679,8 @@ int main(void)
 		TEST(test_sealed_under_our_eyes), TEST(test_removed_under_our_eyes), TEST(test_removed_and_no_list),
 		TEST(test_damage_that_cannot_be_set_aside), TEST(test_sealing_makes_room), TEST(test_hot_twin_of_an_evicted),
 		TEST(test_hot_twin_that_stays), TEST(test_minutes_that_cannot_be_kept), TEST(test_damaged_minutes),
-		TEST(test_write_fails_and_the_file_is_gone), TEST(test_write_fails_and_the_file_goes), TEST(test_begins_by_itself), TEST(test_full_queue),
+		TEST(test_write_fails_and_the_file_is_gone), TEST(test_write_fails_and_the_file_goes), TEST(test_rotation_fails_once),
+		TEST(test_begins_by_itself), TEST(test_full_queue),
 		TEST(test_rotation_waits_for_room), TEST(test_slow_disk_at_the_end), TEST(test_closed_before_it_began),
 	};
 

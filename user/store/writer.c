@@ -90,24 +90,35 @@ void writer_shift(struct writer *w, int64_t moved)
 	carry_shift(w->carry, moved);
 }
 
+/* Also one that was let go of after a failure; of one that is lost there is nothing to end. */
+static int end_file(struct writer *w, int64_t until)
+{
+	int err = w->hot || !w->reopen[0] ? 0 : writer_ensure_hot(w);
+
+	if (err || !w->hot)
+		return err;
+	err = hot_session_update(w->hot, until, SESSION_ROTATED);
+	return err ? err : hot_end(w->hot, until);
+}
+
 /* The border is where the draining thread drew it, however late we are. */
 static int rotate(struct writer *w, int64_t until, int64_t since)
 {
-	int err = 0;
+	int err = w->rotated ? 0 : end_file(w, until);
 
-	if (!w->rotated && w->hot) {
-		err = hot_session_update(w->hot, until, SESSION_ROTATED);
-		if (!err)
-			err = hot_end(w->hot, until);
-		if (err)
-			return err;
-		w->next_since = since;
+	if (err)
+		return err;
+	if (!w->rotated) {
+		/* What a lost file held is unknown up to here, by the clock of the next one. */
+		w->next_since = w->hot ? since : time_add_sat(w->next_since, since - until);
+		if (w->pending_gap.to)
+			w->pending_gap = (struct gap){ .lost = -1, .from = w->next_since, .to = since, .cause = GAP_STORE };
 		writer_shift(w, since - until);
 		drop_file(w, false);
 		w->reopen[0] = '\0';
 		w->rotated = true;
 	}
-	err = w->hot ? 0 : begin_file(w);
+	err = begin_file(w);
 	if (!err)
 		w->rotated = false;
 	return err;
