@@ -409,6 +409,40 @@ static void test_begin_later(void **state)
 	assert_int_equal(f.count, 2);
 }
 
+/* A recorder that has the lock and does not record yet: what the one before said of itself is not believed of it. */
+static void test_begins_after_a_crash(void **state)
+{
+	struct store_opts opts = { .dir = dir, .boot_id = BOOT_A, .begin_later = true };
+	struct history_coverage c;
+	struct store *st;
+	struct found f;
+	int64_t now;
+	char lock[128];
+	FILE *file;
+	pid_t pid = fork();
+
+	if (!pid) {
+		st = open_store();
+		store_flush(st, WAIT_MS);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	now = clock_unix_ns();
+	snprintf(lock, sizeof(lock), "%s/lock", dir);
+	file = fopen(lock, "w");
+	assert_non_null(file);
+	fprintf(file, "%9d %19lld %19lld %19lld\n", pid, (long long)now, (long long)now, (long long)clock_boot_ns());
+	fclose(file);
+	assert_int_equal(store_open_writer(&opts, &st), 0);
+	assert_int_equal(ask(6001, now, now, &f, &c), HISTORY_LOST);
+	assert_int_equal(store_begin(st), 0);
+	now = clock_unix_ns();
+	assert_int_equal(store_flush(st, WAIT_MS), 0);
+	assert_true(wait_written(now));
+	assert_int_equal(ask(6001, now, now, &f, &c), HISTORY_NOBODY);
+	store_close(st);
+}
+
 static void check_found_held(int64_t before, int64_t then, int64_t now)
 {
 	struct history_coverage c;
@@ -640,14 +674,14 @@ static void test_writer_behind(void **state)
 	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
 	snprintf(text, sizeof(text), "%9d %19lld %19lld\n", 1, now, now);	/* of a still older one */
 	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
-	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld %19lld\n", 1, now, now, beat, beat + 3600 * SEC);
-	assert_int_equal(ask_beside(text, &c), HISTORY_NOBODY);
 	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld %19lld\n", 1, now, now, beat, beat);	/* what came since is on its way */
 	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
 	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, 0LL, beat);	/* the disk does not take it */
 	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
 	assert_int_equal(c.lost, -1);
 	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat - 11 * SEC);	/* it hangs */
+	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
+	snprintf(text, sizeof(text), "%9d %19lld %19lld %19lld\n", 1, now, now, beat + 3600 * SEC);	/* the boot before */
 	assert_int_equal(ask_beside(text, &c), HISTORY_LOST);
 	store_close(st);
 }
@@ -1135,7 +1169,7 @@ int main(void)
 		TEST(test_round_trip), TEST(test_unknown_stays_unknown), TEST(test_edges_of_a_lease),
 		TEST(test_odd_bytes), TEST(test_hot_and_sealed_agree), TEST(test_rotation_by_count), TEST(test_rotation_by_space),
 		TEST(test_open_over_rotation), TEST(test_restart_continues), TEST(test_crash_continues),
-		TEST(test_restart_after_rotation), TEST(test_begin_later), TEST(test_found_held_is_no_claim_for_before),
+		TEST(test_restart_after_rotation), TEST(test_begin_later), TEST(test_begins_after_a_crash), TEST(test_found_held_is_no_claim_for_before),
 		TEST(test_reboot), TEST(test_any_instant), TEST(test_verdicts), TEST(test_writer_behind), TEST(test_not_written_yet), TEST(test_filters),
 		TEST(test_lives), TEST(test_many_files), TEST(test_lives_of_a_range_are_sampled), TEST(test_fails_and_minutes), TEST(test_retention_by_size),
 		TEST(test_retention_of_roll_ups), TEST(test_end_after_the_file), TEST(test_long_texts),

@@ -215,13 +215,18 @@ static int64_t session_end(struct history *h, struct hfile *f)
 	return until ? until : file_meta(f)->since;
 }
 
-/* A recorder that lives but does not write: its disk is full or slow, or hangs, or it was stopped. */
+/* Too long ago; or of another boot, by a recorder that was not yet there. */
+static bool is_stale(int64_t at)
+{
+	int64_t ago = time_sub_sat(clock_boot_ns(), at);
+
+	return at && (ago < 0 || ago > BEHIND_NS);
+}
+
+/* A recorder that lives but does not write: its disk is full or slow, or hangs, or it was stopped, or has not begun. */
 static bool pulse_behind(const struct dir_pulse *pulse)
 {
-	int64_t now = clock_boot_ns();
-
-	return !pulse->alive || (pulse->beat && time_sub_sat(now, pulse->beat) > BEHIND_NS) ||
-	       (pulse->written && time_sub_sat(now, pulse->written) > BEHIND_NS);
+	return !pulse->alive || is_stale(pulse->beat) || is_stale(pulse->written);
 }
 
 /* Before the files are looked at: what it says is written is in them then. */

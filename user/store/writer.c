@@ -363,6 +363,18 @@ static char *dup_or_null(const char *s)
 	return s ? strdup(s) : NULL;
 }
 
+/* What the last one said is not said of us, who do not write yet; when its session began recovery may need to know. */
+static void take_over_pulse(struct writer *w)
+{
+	bool alive;
+
+	dir_pulse(w->dir, &w->pulse, &alive);
+	if (!w->pulse.beat && !w->pulse.alive)
+		return;		/* nobody ever wrote here */
+	w->pulse = (struct dir_pulse){ .session = w->pulse.session, .beat = clock_boot_ns(), .pid = (int)getpid() };
+	dir_beat(w->lock_fd, &w->pulse);
+}
+
 int writer_open(struct writer *w, const struct store_opts *opts)
 {
 	struct retain_opts retain = {
@@ -383,6 +395,7 @@ int writer_open(struct writer *w, const struct store_opts *opts)
 		err = dir_lock(w->dir, &w->lock_fd);
 	if (err)
 		return err;
+	take_over_pulse(w);
 	err = sealer_start(&w->sealer, w->dir, &retain);
 	if (!err) {
 		dir_sweep(w->dir);
