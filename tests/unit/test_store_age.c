@@ -2,7 +2,7 @@
 /*
  * Retention by age, on clocks that the test sets: whole files go once all in them
  * is too old, not in the first ten minutes of a session, and not for a wall clock
- * that jumps ahead.
+ * that jumps ahead, unless it stays there.
  */
 #include "unit/store_fixture.h"
 
@@ -120,12 +120,34 @@ static void test_not_for_a_clock_that_jumps(void **state)
 	store_close(st);
 }
 
+/* No clock of its own: the machine begins in 1970, and the time server answers a minute later. */
+static void test_begun_in_1970(void **state)
+{
+	struct store *st;
+
+	unix_now = 100 * SEC;
+	st = begin();
+	pass(MINUTE, 1790000000 * SEC);
+	seal(st, 1);
+	pass(9 * MINUTE, 0);
+	seal(st, 2);
+	check_kept(1, 2);
+	pass(2 * MINUTE, 0);
+	seal(st, 3);
+	check_kept(1, 3);
+	pass(DAY, 0);
+	seal(st, 4);
+	check_kept(3, 4);
+	store_close(st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_old_files_go, setup_clocks, teardown),
 		cmocka_unit_test_setup_teardown(test_not_in_the_first_minutes, setup_clocks, teardown),
 		cmocka_unit_test_setup_teardown(test_not_for_a_clock_that_jumps, setup_clocks, teardown),
+		cmocka_unit_test_setup_teardown(test_begun_in_1970, setup_clocks, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

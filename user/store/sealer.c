@@ -17,6 +17,7 @@
 #define LOOK_S 60		/* retention by age, and files that could not be sealed */
 #define TRUST_AFTER_NS (600 * NS_PER_SEC)
 #define STEP_NS (3600 * NS_PER_SEC)
+#define STANDS_NS (60 * NS_PER_SEC)	/* less is a clock that is put right in small steps */
 
 static struct timespec in_seconds(int s)
 {
@@ -27,18 +28,33 @@ static struct timespec in_seconds(int s)
 	return t;
 }
 
+/* Whether the wall clock has been what it is now for so long that it was set on purpose. */
+static bool has_stood(struct sealer_thread *s, int64_t clock, int64_t boot)
+{
+	int64_t moved = clock - s->stands;
+
+	if (!s->stands_since || moved > STANDS_NS || moved < -STANDS_NS) {
+		s->stands = clock;
+		s->stands_since = boot;
+	}
+	return boot - s->stands_since >= TRUST_AFTER_NS;
+}
+
 /*
  * The wall clock as far as age may rely on it: not while the machine may still
- * be waiting for its time server, and never ahead of what has passed since.
+ * be waiting for its time server, and ahead of what has passed since only where
+ * it stays so.
  */
-static int64_t trusted_now(const struct sealer_thread *s)
+static int64_t trusted_now(struct sealer_thread *s)
 {
-	int64_t now = clock_unix_ns(), passed = clock_boot_ns() - s->session_boot;
-	int64_t expected = s->session_unix + passed;
+	int64_t boot = clock_boot_ns(), now = clock_unix_ns(), passed = boot - s->session_boot;
+	bool stood = has_stood(s, now - boot, boot);
 
 	if (passed < TRUST_AFTER_NS)
 		return 0;
-	return now - expected > STEP_NS ? expected : now;
+	if (stood)
+		s->session_unix = now - passed;
+	return now - (s->session_unix + passed) > STEP_NS ? s->session_unix + passed : now;
 }
 
 static void note(struct sealer_thread *s, int err, const char *name)

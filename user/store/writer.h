@@ -26,6 +26,7 @@ struct sealer_thread {
 	bool stop, busy;
 	uint32_t limit;			/* hot files below this number wait to be sealed */
 	int64_t session_unix, session_boot;	/* to tell a wall clock that was set */
+	int64_t stands, stands_since;	/* unix - boot ns, and the boot ns at which it was first seen so */
 	/* Read by store_stats(). */
 	uint64_t sealed, evicted, errors, bytes, set_aside;
 	int64_t oldest;
