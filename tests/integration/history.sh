@@ -222,7 +222,15 @@ expect "nothing is known there of now" test "$status" -eq 3
 mkdir "$work/empty"
 run who 60303 --state-dir "$work/empty" --at now
 expect "an empty directory is no history" test "$status" -eq 3
-expect "and that is said" grep -q 'holds no history' "$work/stderr"
+expect "and that is said" grep -q 'there is no history to ask' "$work/stdout"
+expect "once" test ! -s "$work/stderr"
+run who 60303 --state-dir "$work/empty"
+expect "nor is it an error where now is asked for" test ! -s "$work/stderr"
+for command in why report; do
+	run "$command" --state-dir "$work/empty"
+	expect "$command there: exit 3" test "$status" -eq 3
+	expect "and one error" test "$(grep -c '^portlife: ' "$work/stderr")" -eq 1
+done
 
 # ---- retention ----
 

@@ -295,10 +295,8 @@ int history_open(const char *path, struct history **ret)
 		h->clock = clock_boot_to_unix();
 		err = look(h);
 	}
-	if (!err && !h->count) {
-		log_err("state directory '%s' holds no history", path);
+	if (!err && !h->count)
 		err = -ENODATA;
-	}
 	if (err) {
 		history_close(h);
 		return err;

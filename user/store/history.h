@@ -23,8 +23,8 @@
 struct history;
 
 /*
- * Says on stderr what is wrong.  -ENOENT: no such directory; -ENODATA: no
- * history in it; -EPERM: somebody else's; -ELOOP, -ENOTDIR, -EACCES.
+ * -ENODATA, unsaid: no history in it.  Else says on stderr what is wrong.  -ENOENT: no
+ * such directory; -EPERM: somebody else's; -ELOOP, -ENOTDIR, -EACCES.
  */
 int history_open(const char *dir, struct history **ret);
 void history_close(struct history *h);
