@@ -141,9 +141,32 @@ static void test_begun_in_1970(void **state)
 	store_close(st);
 }
 
+/* What a repair finds began within the last two looks, also where the boot clock has outgrown the room that an id has for it. */
+static void test_found_after_a_year(void **state)
+{
+	struct store *st;
+	struct event ev;
+
+	boot_now = 400 * DAY;
+	st = begin();
+	pass(MINUTE, 0);
+	store_merged(st);
+	pass(60 * MINUTE, 0);
+	ev = lease_of((uint64_t)boot_now << 10, 6001, unix_now, 0);
+	ev.lease.flags |= PL_F_SNAPSHOT;
+	ev.evidence = EVIDENCE_RESYNC;
+	ev.start = 0;
+	assert_int_equal(store_open_lease(st, &ev), 0);
+	assert_int_equal(store_flush(st, WAIT_MS), 0);
+	store_close(st);
+	assert_int_equal(held_at(6001, unix_now), 1);
+	assert_int_equal(held_at(6001, unix_now - 10 * MINUTE), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_found_after_a_year, setup_clocks, teardown),
 		cmocka_unit_test_setup_teardown(test_old_files_go, setup_clocks, teardown),
 		cmocka_unit_test_setup_teardown(test_not_in_the_first_minutes, setup_clocks, teardown),
 		cmocka_unit_test_setup_teardown(test_not_for_a_clock_that_jumps, setup_clocks, teardown),

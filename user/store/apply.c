@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 #define TWO_LOOKS_NS 120000000000LL
+#define SLACK_NS 1000000000LL
 
 static int take_owner(struct writer *w, const struct msg_owner *m)
 {
@@ -31,6 +34,15 @@ static int take_owner(struct writer *w, const struct msg_owner *m)
 	return hot_put_owner(w->hot, m, &w->owner_ids[w->n_owners++]);
 }
 
+/* When a lease was found, boot ns: its id has all but the upper bits of that, which a boot of 208 days needs. */
+static int64_t id_boot_ns(uint64_t id)
+{
+	const int64_t wrap = 1LL << 54, now = clock_boot_ns();
+	int64_t at = now / wrap * wrap + (int64_t)(id >> 10);
+
+	return at > now + SLACK_NS ? at - wrap : at;
+}
+
 /*
  * Of one that was found held only this is known: it was not there when the session before ended, or, found later
  * (a loss was repaired), it had not been there at the look before the last.
@@ -38,7 +50,7 @@ static int take_owner(struct writer *w, const struct msg_owner *m)
 static int64_t earliest_start(const struct writer *w, const struct row *row)
 {
 	int64_t begun = w->prev_end && w->prev_end < w->pulse.session ? w->prev_end : w->pulse.session;
-	int64_t found = (int64_t)(row->id >> 10) + hot_clock(w->hot);
+	int64_t found = id_boot_ns(row->id) + hot_clock(w->hot);
 
 	return w->merged_at && found > w->merged_at && found - TWO_LOOKS_NS > begun ? found - TWO_LOOKS_NS : begun;
 }
