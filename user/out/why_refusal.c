@@ -33,6 +33,8 @@ static void say_what(struct strbuf *out, const struct why_refusal *r)
 		}
 	}
 	strbuf_printf(out, " (%s): %s", event_proto_name(l->proto), event_errno_name(r->ev.err));
+	if (l->netns != r->netns_now)
+		strbuf_printf(out, ", in network namespace %u", l->netns);
 }
 
 static void say_headline(struct strbuf *out, const struct why_refusal *r, bool utc)
