@@ -459,6 +459,10 @@ static void test_names(void **unused)
 	draw_name(&out, "a b c d e", " (7)", 11, true);
 	assert_string_equal(strbuf_str(&out), "\"a b ~\" (7)");
 	strbuf_reset(&out);
+	draw_last(&out, "a (1) 5", 8, true);
+	draw_last(&out, "a(1)", 8, true);
+	assert_string_equal(strbuf_str(&out), "\"a (1)~\"\"a(1)\"");
+	strbuf_reset(&out);
 	draw_name(&out, "abcde", " (7)", 8, true);
 	assert_string_equal(strbuf_str(&out), "abc~ (7)");
 	strbuf_free(&out);

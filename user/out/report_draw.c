@@ -153,15 +153,28 @@ void draw_cell(struct strbuf *out, const char *text, size_t width, bool ascii)
 	put_cell(out, &safe, "", width);
 }
 
+static void fit_name(struct strbuf *safe, const char *name, size_t width, bool ascii)
+{
+	const char *quote;
+
+	str_name(safe, name);
+	quote = strbuf_str(safe)[0] == '"' ? "\"" : "";
+	if (str_width(strbuf_str(safe), safe->len) > width)
+		(name[0] == '/' ? cut_path : cut)(safe, quote, width, ascii);
+}
+
 void draw_name(struct strbuf *out, const char *name, const char *after, size_t width, bool ascii)
 {
 	struct strbuf safe = STRBUF_INIT;
-	size_t room = width - strlen(after);
-	const char *quote;
 
-	str_name(&safe, name);
-	quote = strbuf_str(&safe)[0] == '"' ? "\"" : "";
-	if (width && str_width(strbuf_str(&safe), safe.len) > room)
-		(name[0] == '/' ? cut_path : cut)(&safe, quote, room, ascii);
+	fit_name(&safe, name, width - strlen(after), ascii);
 	put_cell(out, &safe, after, width);
+}
+
+void draw_last(struct strbuf *out, const char *name, size_t width, bool ascii)
+{
+	struct strbuf safe = STRBUF_INIT;
+
+	fit_name(&safe, name, width, ascii);
+	put_cell(out, &safe, "", 0);
 }

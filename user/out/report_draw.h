@@ -27,5 +27,7 @@ void draw_cell(struct strbuf *out, const char *text, size_t width, bool ascii);
  * kept: that is where paths differ.
  */
 void draw_name(struct strbuf *out, const char *name, const char *after, size_t width, bool ascii);
+/* A name at the end of a row: cut, but not filled up. */
+void draw_last(struct strbuf *out, const char *name, size_t width, bool ascii);
 
 #endif

@@ -372,7 +372,7 @@ static void say_top(struct strbuf *out, const struct report_view *v, const char 
 
 	if (!t->n)
 		return;
-	strbuf_printf(out, "\n%-14s %8s  %-23s %8s %-9s%s\n", title, "HELD", "SINCE", "PID", "KIND", "COMM");
+	strbuf_printf(out, "\n%-14s %8s  %-23s %7s %-8s%s\n", title, "HELD", "SINCE", "PID", "KIND", "COMM");
 	for (size_t i = 0; i < t->n && i < v->limit; i++) {
 		const struct event *ev = &t->at[i];
 
@@ -381,8 +381,8 @@ static void say_top(struct strbuf *out, const struct report_view *v, const char 
 			      ev->lease.flags & PL_F_SNAPSHOT ? "before recording" : timex_stamp(ev->start, v->utc, since));
 		if (ev->lease.tgid)
 			snprintf(text, sizeof(text), "%u", ev->lease.tgid);
-		strbuf_printf(out, "%8s %-8s ", ev->lease.tgid ? text : "-", event_kind_name(ev->lease.kind));
-		draw_name(out, ev->lease.tgid ? ev->lease.comm : "-", "", 0, v->ascii);
+		strbuf_printf(out, "%7s %-7s ", ev->lease.tgid ? text : "-", event_kind_name(ev->lease.kind));
+		draw_last(out, ev->lease.tgid ? ev->lease.comm : "-", name_width(v) - 15, v->ascii);
 		strbuf_putc(out, '\n');
 	}
 	if (t->seen > v->limit && t == &v->r->idle)
@@ -426,7 +426,7 @@ static void say_refused(struct strbuf *out, const struct report_view *v)
 			snprintf(port, sizeof(port), "any/%s", event_proto_name(g->proto));
 		strbuf_printf(out, "  %-14s %-12s %8" PRIu64 "  %-23s ", event_errno_name(g->err), port, g->fails,
 			      timex_stamp(g->last, v->utc, stamp));
-		draw_name(out, g->label ? g->label : "-", "", 0, v->ascii);
+		draw_last(out, g->label ? g->label : "-", name_width(v) - 14, v->ascii);
 		strbuf_putc(out, '\n');
 	}
 }
