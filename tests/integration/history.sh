@@ -60,7 +60,7 @@ says() {
 d, pid, first = json.load(open(sys.argv[1])), int(sys.argv[3]), sys.argv[4]
 first = json.load(open(first)) if os.path.exists(first) else None
 causes = [g["cause"] for g in d["gaps"]]
-sys.exit(0 if eval(sys.argv[2]) else json.dumps([{k: e[k] for k in ("lease", "start", "end", "kind", "pid", "rport", "reason", "evidence", "flags")} for e in d["held"] + (d["now"] or [])] + d["gaps"]))' "$work/stdout" "$expr" "$holder" "$work/first"
+sys.exit(0 if eval(sys.argv[2]) else json.dumps([{k: e[k] for k in ("lease", "start", "end", "kind", "pid", "rport", "reason", "evidence", "flags")} for e in d["held"] + d["now"]] + d["gaps"]))' "$work/stdout" "$expr" "$holder" "$work/first"
 }
 # tells STATUS PATTERN ARGUMENTS...: exit code, and a line of the text
 tells() {

@@ -370,10 +370,10 @@ void answer_json(struct strbuf *out, const struct answer *a)
 	json_key(&j, "status");
 	json_str(&j, words[a->status]);
 	json_key(&j, "now");
-	if (a->now_known)
-		json_events(&j, a->now, a->n_now);
-	else
+	if (a->asked_now && !a->now_known)
 		json_null(&j);
+	else
+		json_events(&j, a->now, a->n_now);
 	json_key(&j, "held");
 	json_events(&j, a->held, a->n_held);
 	json_key(&j, "held_omitted");
