@@ -210,7 +210,7 @@ static int by_id(const void *a, const void *b)
 /* How many rows there are: those of a span are counted, those of a whole history it knows itself. */
 static int held_rows(struct who *w, struct history *h, struct history_query q, const struct history_lives *lives)
 {
-	int err = 0;
+	int err;
 
 	w->rows = w->held.n;
 	if (w->held.n < w->limit)
