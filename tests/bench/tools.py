@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tools that the benchmark compares: how each is started, when it is ready, what it saw and what it cost."""
+import glob
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -118,10 +120,23 @@ def size(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
+def history_seen(state, netns):
+    """Leases of the load in the history of a recorder that has ended, and how many its gaps count as lost."""
+    leases, lost = set(), 0
+    for path in glob.glob(f"{state}/hot-*.db") + glob.glob(f"{state}/lease-*.db"):
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        leases.update(row[0] for row in db.execute("SELECT lease FROM leases WHERE netns+0=?", (int(netns),)))
+        lost += db.execute("SELECT coalesce(sum(lost),0) FROM gap WHERE lost>0").fetchone()[0]
+        db.close()
+    return len(leases), lost
+
+
 def events_seen(name, out, start, netns):
     """Lines after `start` that tell of an allocated port (portlife) or of an event (peers) of the load, and how many
     it said that it lost."""
     seen, lost = 0, 0
+    if name == "record":
+        return history_seen(os.path.join(os.path.dirname(out), "state"), netns)
     if not os.path.exists(out):
         return None, None
     with open(out, "rb") as f:
