@@ -281,10 +281,12 @@ int i_check(struct bpf_iter__bpf_map_elem *ctx)
 	if (sock_num((struct sock *)addr) == held->lport && !snap_tw_gone(held, addr) &&
 	    BPF_CORE_READ((struct sock *)addr, __sk_common.skc_net.net, ns.inum) == held->netns)
 		return 0;
-	/* What a look put there after it had gone is no end that a hook missed. */
 	just_found = lease_just_found(held);
-	if (snap_suspected(held) && lease_end(addr, PL_REASON_LOST, 0, held->id) && !just_found)
-		count(PL_STAT_STALE);
+	if (!snap_suspected(held) || !lease_end(addr, PL_REASON_LOST, 0, held->id))
+		return 0;
+	count(PL_STAT_STALE);
+	if (just_found)
+		count(PL_STAT_GONE);
 	return 0;
 }
 

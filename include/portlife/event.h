@@ -188,7 +188,8 @@ enum pl_errno_ix { PL_IX_EADDRINUSE = 0, PL_IX_EADDRNOTAVAIL = 1, PL_IX_EACCES =
 #define PL_STAT_OPEN			(PL_STAT_TABLE + 2)	/* entries that a snapshot made */
 #define PL_STAT_STALE			(PL_STAT_TABLE + 3)	/* entries found ended without a release */
 #define PL_STAT_INTENT			(PL_STAT_TABLE + 4)	/* what was asked for, or a TIME_WAIT that begins, and did not fit its table, was dropped or not answered */
-#define PL_STATS			(PL_STAT_TABLE + 5)
+#define PL_STAT_GONE			(PL_STAT_TABLE + 5)	/* of PL_STAT_STALE those that a look had put there a moment before: no hook missed them */
+#define PL_STATS			(PL_STAT_TABLE + 6)
 
 /*
  * Totals of one network namespace, per CPU, exact whatever becomes of the ring.

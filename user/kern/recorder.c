@@ -313,7 +313,7 @@ static int recorder_look(struct recorder *r, int64_t now)
 	}
 	/* Where every end has a hook, one that only the sweep found was missed too. */
 	if (source_tier(r->source) != TIER_C)
-		missed += stats[PL_STAT_STALE];
+		missed += stats[PL_STAT_STALE] - stats[PL_STAT_GONE];
 	missed += stats[PL_STAT_INTENT];	/* a kind or a refusal that is not known */
 	if (!err && missed > r->missed) {
 		err = recorder_gap(r, r->last_look, -1, GAP_MISSED, unix_now);
