@@ -325,7 +325,7 @@ static int peer_open(uint32_t id)
 	int fd = bpf_map_get_fd_by_id(id);
 
 	if (fd < 0)
-		return -errno;
+		return -errno;	/* gone meanwhile, or not for us to see */
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "holders") || info.key_size != 8 ||
 	    info.value_size != sizeof(struct pl_lease)) {
 		close(fd);
