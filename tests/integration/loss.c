@@ -151,6 +151,14 @@ static int tcp_bind(uint16_t port)
 	return fd;
 }
 
+static int tcp_server(uint16_t port)
+{
+	int fd = tcp_bind(port);
+
+	MUST(!listen(fd, 4));
+	return fd;
+}
+
 /*
  * Connections of the same two ends, one after the other.  The server closes first, so that its port is in TIME_WAIT, which
  * the next one ends; its own TIME_WAIT is then given the memory of the one before.
@@ -164,8 +172,7 @@ static void load_time_wait(int taken, int order, int done)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	loopback_up();
-	server = tcp_bind(SERVER);
-	MUST(!listen(server, 4));
+	server = tcp_server(SERVER);
 	step(order, done);
 	for (int i = 0; i < taken; i++) {
 		client = tcp_bind(CLIENT);
@@ -191,10 +198,8 @@ static void load_bound(int n, int order, int done)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	loopback_up();
-	for (int i = 0; i < 2; i++) {
-		servers[i] = tcp_bind((uint16_t)(SERVER + i));
-		MUST(!listen(servers[i], 4));
-	}
+	for (int i = 0; i < 2; i++)
+		servers[i] = tcp_server((uint16_t)(SERVER + i));
 	step(order, done);
 	for (int i = 0; i < n; i++) {
 		bound[i] = tcp_bind((uint16_t)(CLIENT + i));
@@ -240,8 +245,7 @@ static void load_outlives(int n, int order, int done)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	loopback_up();
-	server = tcp_bind(SERVER);
-	MUST(!listen(server, 4));
+	server = tcp_server(SERVER);
 	step(order, done);
 	for (int i = 0; i < n; i++) {
 		bound[i] = tcp_bind((uint16_t)(CLIENT + i));
